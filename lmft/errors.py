@@ -1,0 +1,90 @@
+"""Every error that a person can meet, in one tree.
+
+    LmftError
+    +-- UserError            the person can mend it; exit code 2
+    |   +-- InputError       a file or folder that cannot be used
+    |   |   +-- CorpusError  readable, but not trainable (empty, too small, no text)
+    |   +-- RecipeError      a recipe key or value; carries all faults at once
+    |   +-- BaseModelError   a base model that is unknown, unsafe or not servable
+    |   +-- NotFoundError    no adapter, recipe or model of that name
+    |   +-- PortTakenError
+    +-- MachineError         the machine, not the person; exit code 1
+        +-- DiskFullError
+        +-- EngineMissingError
+        +-- EngineError      vLLM did not start, died, or answered nonsense
+        +-- ProbeFailedError the served adapter is not the trained one
+        +-- AdapterCorruptError
+
+The message says what and where, the hint says what to do. The command line prints both on
+one line; serving.gateway.errors maps the tree to HTTP. Nothing here knows of either.
+"""
+
+from __future__ import annotations
+
+
+class LmftError(Exception):
+    """Root of the tree: `code` for machines, `message` and `hint` for people."""
+
+    code = "lmft_error"
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class UserError(LmftError):
+    code = "user_error"
+    exit_code = 2
+
+
+class InputError(UserError):
+    code = "invalid_input"
+
+
+class CorpusError(InputError):
+    code = "invalid_corpus"
+
+
+class RecipeError(UserError):
+    code = "invalid_recipe"
+
+
+class BaseModelError(UserError):
+    code = "invalid_base_model"
+
+
+class NotFoundError(UserError):
+    code = "not_found"
+
+
+class PortTakenError(UserError):
+    code = "port_taken"
+
+
+class MachineError(LmftError):
+    code = "machine_error"
+
+
+class DiskFullError(MachineError):
+    code = "storage_full"
+
+
+class EngineMissingError(MachineError):
+    code = "engine_missing"
+
+
+class EngineError(MachineError):
+    code = "engine_error"
+
+
+class ProbeFailedError(MachineError):
+    code = "probe_failed"
+
+
+class AdapterCorruptError(MachineError):
+    code = "adapter_corrupt"

@@ -1,0 +1,1 @@
+"""Measuring: held-out loss."""

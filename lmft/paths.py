@@ -1,0 +1,117 @@
+"""Where things live, and how a directory appears on disk all at once or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lmft.errors import DiskFullError, MachineError
+
+PACKAGE = Path(__file__).resolve().parent
+EMBEDDED_BASE = PACKAGE / "assets" / "base"
+
+
+def home() -> Path:
+    """The data directory: `LMFT_HOME`, else `$XDG_DATA_HOME/lmft`, else `~/.local/share/lmft`."""
+    if explicit := os.environ.get("LMFT_HOME"):
+        return Path(explicit).expanduser().resolve()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser().resolve() / "lmft"
+
+
+def adapters_dir() -> Path:
+    return home() / "adapters"
+
+
+def bases_dir() -> Path:
+    return home() / "bases"
+
+
+def recipes_dir() -> Path:
+    """The shipped recipes: beside the packages in a checkout, inside `lmft` in a wheel."""
+    checkout = PACKAGE.parent / "recipes"
+    return checkout if checkout.is_dir() else PACKAGE / "recipes"
+
+
+def free_bytes(path: Path) -> int:
+    """Free disk space where `path` is, or would be once created."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def require_free(path: Path, needed_bytes: int, what: str) -> None:
+    """Raise DiskFullError when less than `needed_bytes` is free where `path` is."""
+    free = free_bytes(path)
+    if free < needed_bytes:
+        raise DiskFullError(
+            f"{what} needs {needed_bytes / 1e6:.0f} MB on the disk of {path}, "
+            f"{free / 1e6:.0f} MB are free.",
+            "Free some space, or set LMFT_HOME to another disk.",
+        )
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk under `path` into one of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"The disk of {path} is full.",
+                "Free some space, or set LMFT_HOME to another disk.",
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise MachineError(
+                f"Cannot write to {path}: {os.strerror(error.errno)}.",
+                "Set LMFT_HOME to a directory you can write to.",
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def publishing(target: Path) -> Iterator[Path]:
+    """Yield a staging directory beside `target` that becomes `target` by one rename.
+
+    Whatever goes wrong inside, nothing half-written stays: the staging directory is removed.
+    Every file is fsynced before the rename, so a power cut leaves all or nothing.
+
+    Raises:
+        DiskFullError: no space left; MachineError: the parent cannot be written.
+    """
+    with disk_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=target.parent))
+    try:
+        with disk_errors(target.parent):
+            yield staging
+            for file in sorted(staging.rglob("*")):
+                if file.is_file():
+                    fsync(file)
+            fsync(staging)
+            staging.chmod(0o755)
+            staging.rename(target)
+            fsync(target.parent)
+    finally:
+        if staging.exists():
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,179 @@
+"""The adapter directory: written once, never changed, found by id.
+
+`MANIFEST.json` is written last and names the sha256 of every other file, so a directory
+without a manifest that verifies is not an adapter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lmft import ids, paths
+from lmft.errors import AdapterCorruptError, NotFoundError
+from lmft.format.contract import FormatContract
+
+MANIFEST = "MANIFEST.json"
+# What must be there; anything that is not on the list is refused, a pickle above all.
+REQUIRED_FILES = (
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "lmft_format.json",
+    "recipe.yaml",
+    "metrics.jsonl",
+    "samples.jsonl",
+    "probe.json",
+    "README.md",
+)
+_WEIGHT_FILES = ("adapter_model.safetensors", "adapter_config.json", "lmft_format.json")
+_RECORDED_LIBRARIES = ("lmft", "torch", "transformers", "peft", "trl", "bitsandbytes")
+
+
+class Training(BaseModel):
+    """What the run cost and what it gained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    heldout_before: float
+    heldout_after: float
+    steps: int
+    tokens: int
+    seconds: float
+    device: str
+
+
+class Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = 1
+    id: str
+    created_at: datetime
+    base: str
+    base_hash: str
+    variant: str
+    quantization: str
+    rank: int
+    corpus_hash: str
+    training: Training
+    libraries: dict[str, str]
+    files: dict[str, str]
+
+    @property
+    def adapter_hash(self) -> str:
+        """sha256 over weights, LoRA configuration and format: what decides an answer."""
+        joined = "".join(self.files[name] for name in _WEIGHT_FILES)
+        return hashlib.sha256(joined.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A published adapter."""
+
+    id: ids.AdapterId
+    path: Path
+    manifest: Manifest
+    contract: FormatContract
+
+
+def write_manifest(
+    staging: Path,
+    *,
+    adapter_id: ids.AdapterId,
+    base: str,
+    base_hash: str,
+    variant: str,
+    quantization: str,
+    rank: int,
+    corpus_hash: str,
+    training: Training,
+) -> Manifest:
+    """Hash what is in `staging` and write the manifest beside it."""
+    manifest = Manifest(
+        id=str(adapter_id),
+        created_at=datetime.now(UTC),
+        base=base,
+        base_hash=base_hash,
+        variant=variant,
+        quantization=quantization,
+        rank=rank,
+        corpus_hash=corpus_hash,
+        training=training,
+        libraries={name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES},
+        files={name: paths.sha256_file(staging / name) for name in REQUIRED_FILES},
+    )
+    (staging / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+def list_adapters() -> list[Adapter]:
+    """All readable adapters, newest first; directories that are none are passed over."""
+    found = []
+    for directory in paths.adapters_dir().glob("[!.]*"):
+        try:
+            found.append(_open(directory))
+        except AdapterCorruptError:
+            continue
+    return sorted(found, key=lambda adapter: adapter.manifest.created_at, reverse=True)
+
+
+def get_adapter(text: str) -> Adapter:
+    """The adapter of an id (`ft:...`), or of a unique suffix or key as a person types it.
+
+    Raises:
+        NotFoundError: none, or several; AdapterCorruptError: there, but unreadable.
+    """
+    parsed = ids.parse_adapter_id(text)
+    if parsed is not None:
+        directory = paths.adapters_dir() / parsed.directory
+        if directory.is_dir():
+            adapter = _open(directory)
+            if str(adapter.id) == text:
+                return adapter
+        raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
+    matches = [adapter for adapter in list_adapters() if text in (adapter.id.suffix, adapter.id.key)]
+    if not matches:
+        raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
+    return matches[0]
+
+
+def verify(adapter: Adapter) -> None:
+    """Check every file against the manifest.
+
+    Raises:
+        AdapterCorruptError: a file is missing, changed or not on the list.
+    """
+    present = {file.relative_to(adapter.path).as_posix() for file in adapter.path.rglob("*")}
+    expected = {*adapter.manifest.files, MANIFEST}
+    if odd := sorted(present ^ expected):
+        raise AdapterCorruptError(
+            f"Adapter {adapter.id}: missing or unexpected file(s): {', '.join(odd[:5])}.",
+            "Train it again; adapters are never edited in place.",
+        )
+    for name, digest in adapter.manifest.files.items():
+        if paths.sha256_file(adapter.path / name) != digest:
+            raise AdapterCorruptError(
+                f"Adapter {adapter.id}: {name} is not the file that was published.",
+                "Train it again; adapters are never edited in place.",
+            )
+
+
+def _open(directory: Path) -> Adapter:
+    try:
+        manifest = Manifest.model_validate_json((directory / MANIFEST).read_text(encoding="utf-8"))
+        contract = FormatContract.read(directory)
+    except (OSError, ValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise AdapterCorruptError(
+            f"{directory.name} in the adapters folder is not a readable adapter.", "Remove it."
+        ) from error
+    parsed = ids.parse_adapter_id(manifest.id)
+    if parsed is None or parsed.directory != directory.name:
+        raise AdapterCorruptError(
+            f"{directory.name} in the adapters folder says it is {manifest.id}.", "Remove it."
+        )
+    return Adapter(parsed, directory, manifest, contract)

@@ -1,0 +1,82 @@
+"""What `auto` means on this machine: each choice with its reason, made before anything loads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from lmft.bases import Base
+from lmft.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings that depend on machine, base and corpus.
+
+    Attributes:
+        compute_dtype: of activations and matmuls; LoRA masters are always fp32.
+        block_tokens, batch_blocks: T and B of the blocks of one step.
+    """
+
+    device: str
+    quantization: str
+    compute_dtype: torch.dtype
+    block_tokens: int
+    batch_blocks: int
+    steps: int
+    reasons: tuple[str, ...]
+
+
+def compute_device() -> tuple[str, torch.dtype, str]:
+    """Where to compute and in which type, and why."""
+    if torch.cuda.is_available():
+        if torch.cuda.is_bf16_supported():
+            return "cuda", torch.bfloat16, f"{torch.cuda.get_device_name()}: bf16"
+        return "cuda", torch.float16, f"{torch.cuda.get_device_name()} has no bf16: fp16"
+    if cpu_has_bf16():
+        return "cpu", torch.bfloat16, "no GPU; this CPU multiplies in bf16"
+    return "cpu", torch.float32, "no GPU, and this CPU only emulates bf16 (30 times slower): fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """AVX512_BF16 or AMX: without them oneDNN's bf16 is an emulation."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def make_plan(recipe: Recipe, base: Base, n_train_tokens: int) -> Plan:
+    """Choose what the recipe leaves open, for `n_train_tokens` tokens an epoch."""
+    device, dtype, why_dtype = compute_device()
+    reasons = [f"compute {str(dtype).removeprefix('torch.')}: {why_dtype}"]
+
+    quantization = recipe.quantization
+    if quantization == "auto":
+        quantization = "nf4" if base.n_parameters > 1e9 else "none"
+        reasons.append(
+            f"quantization {quantization}: the base has {base.n_parameters / 1e6:.0f}M parameters, "
+            "and 4-bit saves nothing below about 1B"
+        )
+    elif quantization == "nf4" and base.n_parameters < 1e9:
+        reasons.append("quantization nf4: as the recipe says (below 1B parameters it costs some quality)")
+
+    block_tokens = recipe.training.block_tokens
+    if block_tokens == "auto":
+        block_tokens = min(256 if device == "cpu" else 1024, base.context_length)
+        reasons.append(f"block_tokens {block_tokens}: attention over short blocks is cheap on a {device}")
+    block_tokens = min(block_tokens, base.context_length, n_train_tokens)
+
+    batch_blocks = recipe.training.batch_blocks
+    if batch_blocks == "auto":
+        # Small data wants many small steps (at least 100 where there are tokens enough) of
+        # 1k to 4k tokens; large data wants the widest matmuls.
+        wanted = recipe.training.epochs * n_train_tokens / 100
+        tokens_per_step = min(max(wanted, 1024), 4096 if device == "cpu" else 16384)
+        batch_blocks = max(1, round(tokens_per_step / block_tokens))
+        reasons.append(
+            f"batch_blocks {batch_blocks}: {batch_blocks * block_tokens} tokens a step, "
+            "aiming at 100 steps or more"
+        )
+    blocks = math.ceil(n_train_tokens / block_tokens)
+    steps = max(1, math.ceil(recipe.training.epochs * math.ceil(blocks / batch_blocks)))
+    return Plan(device, quantization, dtype, block_tokens, batch_blocks, steps, tuple(reasons))

@@ -1,0 +1,148 @@
+"""The recipe: plain YAML, unknown keys refused, all faults reported at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from lmft import paths
+from lmft.errors import NotFoundError, RecipeError
+from lmft.format.contract import SamplerDefaults, Speakers
+
+Auto = Literal["auto"]
+
+
+def _number_text(value: Any) -> Any:
+    """YAML 1.1 reads `2e-4` as text, and nobody means text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number_text)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Format(_Section):
+    """How the text is to be read; see lmft.format.contract."""
+
+    kind: Literal["story", "adventure", "chat"] = "adventure"
+    speakers: Speakers | None = None
+    opening: str | None = None
+    sampler: SamplerDefaults = SamplerDefaults()
+
+
+class Lora(_Section):
+    rank: int = Field(default=16, ge=1, le=512)
+    alpha: int = Field(default=32, ge=1)
+    dropout: Number = Field(default=0.0, ge=0, lt=1)
+
+
+class Training(_Section):
+    """`auto` is chosen by lmft.train.plan, printed with its reason and frozen beside the adapter."""
+
+    epochs: Number = Field(default=3.0, gt=0)
+    learning_rate: Number = Field(default=1e-3, gt=0, lt=1)
+    block_tokens: int | Auto = Field(default="auto")
+    batch_blocks: int | Auto = Field(default="auto")
+    warmup_share: Number = Field(default=0.05, ge=0, le=0.5)
+    seed: int = 1
+
+
+class Recipe(_Section):
+    """One training job, complete: with the same text it can be run again."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    base: str = "embedded"
+    data: str
+    heldout_share: Number = Field(default=0.1, gt=0, le=0.5)
+    quantization: Literal["nf4", "none"] | Auto = "nf4"
+    serve_base: Literal["dequantized", "original"] = "dequantized"
+    format: Format = Format()
+    lora: Lora = Lora()
+    training: Training = Training()
+
+
+def find_recipe(name: str) -> Path:
+    """A path, or the name of a shipped recipe (`adventure`)."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    shipped = paths.recipes_dir() / f"{path.stem}.yaml"
+    if path.parent == Path() and shipped.is_file():
+        return shipped
+    names = ", ".join(sorted(file.stem for file in paths.recipes_dir().glob("*.yaml")))
+    raise NotFoundError(f"No recipe {name}.", f"Give a .yaml file or one of: {names}.")
+
+
+def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Parse a recipe, with `key.sub=value` overrides; `data` is relative to the recipe's folder.
+
+    Raises:
+        RecipeError: every fault at once, each with its key.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise RecipeError(f"{path} is not valid YAML{where}.", "Compare it with recipes/adventure.yaml.") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path} is not a recipe (no keys).", "Compare it with recipes/adventure.yaml.")
+    data = tree.get("data")
+    if isinstance(data, str) and not Path(data).expanduser().is_absolute():
+        tree["data"] = str((path.parent / Path(data).expanduser()).resolve())
+    for override in overrides:
+        _apply(tree, override)
+    return parse_recipe(tree, str(path))
+
+
+def parse_recipe(tree: dict[str, Any], where: str) -> Recipe:
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        faults = "; ".join(_fault(detail) for detail in error.errors())
+        count = error.error_count()
+        raise RecipeError(
+            f"{where}: {count} fault{'s' if count > 1 else ''}: {faults}.",
+            "Every key is explained in recipes/adventure.yaml.",
+        ) from error
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _fault(detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"`{key}` is not a recipe key"
+    if detail["type"] == "missing":
+        return f"`{key}` is missing"
+    return f"`{key}`: {detail['msg'].lower()} (is {detail['input']!r})"
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, sign, value = override.partition("=")
+    if not sign or not key.strip():
+        raise RecipeError(f"--set {override} is not KEY=VALUE.", "For example: --set training.epochs=2")
+    *parents, leaf = key.strip().split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise RecipeError(f"--set {override}: `{parent}` holds no keys.", "For example: --set training.epochs=2")
+        node = child
+    try:
+        node[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {override}: the value is not valid YAML.", "Quote it.") from error

@@ -1,0 +1,83 @@
+"""What the adapter answers in transformers + PEFT over the weights that are served.
+
+Written into the adapter's directory at training time, so that the server can prove parity
+without torch: see serving.engine.probe for the other half.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from lmft.dataset.encode import Encoded
+from lmft.train.model import WEIGHT_DTYPE
+
+FILE_NAME = "probe.json"
+N_PROMPTS = 8
+PROMPT_TOKENS = 64
+GREEDY_TOKENS = 16
+
+
+@torch.inference_mode()
+def write_reference(
+    variant: Path, adapter: Path, heldout: Sequence[Encoded], device: str, dtype: torch.dtype
+) -> dict[str, Any]:
+    """Score held-out prompts with the base and with the adapter, and write `probe.json`.
+
+    For each prompt: its token ids, the teacher-forced log-probability (nats) of every token
+    but the first under base and adapter, and the adapter's greedy continuation with the gap
+    between the two best log-probabilities at each step.
+    """
+    model = AutoModelForCausalLM.from_pretrained(variant, dtype=WEIGHT_DTYPE).to(device)
+    model = PeftModel.from_pretrained(model, adapter).to(dtype).eval()
+    prompts = []
+    for ids in _prompts(heldout):
+        ids_1T = torch.tensor([ids], device=device)
+        with model.disable_adapter():
+            base_logprobs = _teacher_forced(model, ids_1T)
+        tokens, gaps = _greedy(model, ids_1T)
+        prompts.append(
+            {
+                "token_ids": ids,
+                "base_logprobs": base_logprobs,
+                "adapter_logprobs": _teacher_forced(model, ids_1T),
+                "greedy_tokens": tokens,
+                "greedy_gaps": gaps,
+            }
+        )
+    reference = {"dtype": str(dtype).removeprefix("torch."), "prompts": prompts}
+    (adapter / FILE_NAME).write_text(json.dumps(reference) + "\n", encoding="utf-8")
+    return reference
+
+
+def _prompts(heldout: Sequence[Encoded]) -> list[list[int]]:
+    """N_PROMPTS windows spread evenly over the held-out tokens; held-out text is never shown."""
+    tokens = [token for document in heldout for token in document.ids]
+    length = min(PROMPT_TOKENS, max(8, len(tokens) // N_PROMPTS))
+    last = max(0, len(tokens) - length)
+    starts = sorted({last * index // (N_PROMPTS - 1) for index in range(N_PROMPTS)})
+    return [tokens[start : start + length] for start in starts]
+
+
+def _teacher_forced(model: Any, ids_1T: torch.Tensor) -> list[float]:
+    logits = model(input_ids=ids_1T, use_cache=False).logits[0, :-1].float()
+    picked = torch.log_softmax(logits, dim=-1).gather(-1, ids_1T[0, 1:, None]).squeeze(-1)
+    return [round(value, 6) for value in picked.tolist()]
+
+
+def _greedy(model: Any, ids_1T: torch.Tensor) -> tuple[list[int], list[float]]:
+    tokens: list[int] = []
+    gaps: list[float] = []
+    for _ in range(GREEDY_TOKENS):
+        logits = model(input_ids=ids_1T, use_cache=False).logits[0, -1].float()
+        best = torch.topk(torch.log_softmax(logits, dim=-1), 2)
+        tokens.append(int(best.indices[0]))
+        gaps.append(round(float(best.values[0] - best.values[1]), 6))
+        ids_1T = torch.cat([ids_1T, best.indices[None, :1]], dim=1)
+    return tokens, gaps
