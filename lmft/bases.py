@@ -45,6 +45,7 @@ class Base:
     architecture: str
     context_length: int
     n_parameters: int
+    eos_token: str
     hash: str
     fold_quotes: bool
 
@@ -90,6 +91,7 @@ def inspect_base(path: Path, name: str, alias: str) -> Base:
         architecture=str(architectures[0]),
         context_length=_context_length(config),
         n_parameters=sum(_count_parameters(file) for file in weights),
+        eos_token=_eos_token(path, name),
         hash=_hash_directory(path, weights),
         fold_quotes=extras.is_file() and bool(json.loads(extras.read_text())["fold_quotes"]),
     )
@@ -114,6 +116,21 @@ def _read_config(path: Path, name: str) -> dict[str, Any]:
             "Give the directory of a Hugging Face model.",
         )
     return config
+
+
+def _eos_token(path: Path, name: str) -> str:
+    try:
+        config = json.loads((path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        config = {}
+    token = config.get("eos_token")
+    text = token.get("content") if isinstance(token, dict) else token
+    if not isinstance(text, str):
+        raise BaseModelError(
+            f"The tokenizer of the base model {name} names no eos_token.",
+            "Set it in tokenizer_config.json: a model must be able to end a text.",
+        )
+    return text
 
 
 def _context_length(config: dict[str, Any]) -> int:

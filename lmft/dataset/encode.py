@@ -38,6 +38,10 @@ class Encoder:
         self.eos_id: int = eos_id
         self.eos_token = eos_token
 
+    @property
+    def vocab_size(self) -> int:
+        return int(self._tokenizer.get_vocab_size())
+
     def text(self, text: str) -> list[int]:
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 

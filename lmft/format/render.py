@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from lmft.corpus.documents import Message
 from lmft.format.contract import FormatContract, Speakers
-from lmft.format.fold import fold_quotes
 
 
 class Span(NamedTuple):
@@ -37,25 +36,10 @@ def render_conversation(messages: Sequence[Message], speakers: Speakers) -> list
 
 
 def render_chat_prompt(messages: Sequence[Message], contract: FormatContract) -> str:
-    """The prompt whose continuation is the assistant's next reply (`plain` templates only).
-
-    A story or adventure model asked through the chat route gets its own format: the person's
-    messages are actions, the assistant's are the story.
-    """
-    if contract.kind in ("story", "adventure", "base"):
-        text = ""
-        for message in messages:
-            text += (
-                contract.turn_template.format(action=message.content.strip())
-                if message.role == "user" and text
-                else message.content
-            )
-        prompt = text
-    else:
-        speakers = contract.speakers or Speakers()
-        spans = render_conversation(messages, speakers)
-        prompt = "".join(span.text for span in spans) + f"{speakers.assistant}:"
-    return fold_quotes(prompt) if contract.fold_quotes else prompt
+    """The prompt whose continuation is the assistant's next line (`plain` chat templates)."""
+    speakers = contract.speakers or Speakers()
+    spans = render_conversation(messages, speakers)
+    return "".join(span.text for span in spans) + f"{speakers.assistant}:"
 
 
 def _one_block(content: str) -> str:

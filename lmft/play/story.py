@@ -45,30 +45,51 @@ def build_prompt(
     Raises:
         ValueError: nothing to continue, or opening and last turn alone do not fit.
     """
-    pieces = [piece for turn in turns if (piece := _render(turn, contract))]
-    if not pieces:
+    told = [turn for turn in turns if turn.text.strip()]
+    if not told:
         raise ValueError("the story is empty: give an opening first")
-    last = next(turn for turn in reversed(turns) if turn.text.strip())
-    cue = _cue(contract, last)
-    dropped = 0
-    while count_tokens(text := "".join(pieces).lstrip("\n") + cue) > room_tokens:
-        if len(pieces) <= 2:
+    last, pieces, cue = told[-1], _pieces(told, contract), _cue(contract, told[-1])
+    # Pieces are counted once and dropped by their sum, which is the whole but for a token or
+    # so at the seams; the last word has the count of the text that is sent.
+    sizes = [count_tokens(piece) for piece in pieces]
+    total, kept = sum(sizes) + count_tokens(cue), 1
+    while total > room_tokens and kept < len(pieces) - 1:
+        total -= sizes[kept]
+        kept += 1
+    while count_tokens(text := _joined([pieces[0], *pieces[kept:]], cue)) > room_tokens:
+        if kept >= len(pieces) - 1:
             raise ValueError(
                 f"the opening and the last turn alone are longer than the {room_tokens} tokens "
                 "of context that are left for them"
             )
-        del pieces[1]
-        dropped += 1
+        kept += 1
     if contract.fold_quotes:
         text = fold_quotes(text)
     shown = _shown(last, contract) if last.by == "player" else ""
-    return Prompt(text, shown, continues=last.by == "narrator", dropped_turns=dropped)
+    return Prompt(text, shown, continues=last.by == "narrator", dropped_turns=kept - 1)
+
+
+def render_story(turns: Sequence[Turn], contract: FormatContract) -> str:
+    """All turns as one prompt, whatever their length."""
+    told = [turn for turn in turns if turn.text.strip()]
+    return _joined(_pieces(told, contract), _cue(contract, told[-1])) if told else ""
+
+
+def _joined(pieces: Sequence[str], cue: str) -> str:
+    return "".join(pieces).lstrip("\n") + cue
+
+
+def _pieces(told: Sequence[Turn], contract: FormatContract) -> list[str]:
+    pieces = [_render(turn, contract) for turn in told]
+    for index in range(1, len(told)):
+        # Two narrator's turns in a row are one paragraph: "continue" goes on where it stopped.
+        if _narrated(told[index - 1], contract) and _narrated(told[index], contract):
+            pieces[index] = f" {pieces[index]}"
+    return pieces
 
 
 def _render(turn: Turn, contract: FormatContract) -> str:
     text = turn.text.strip()
-    if not text:
-        return ""
     if contract.kind in ("chat", "instruct"):
         speakers = contract.speakers or Speakers()
         name = speakers.user if turn.by == "player" else speakers.assistant
@@ -81,6 +102,10 @@ def _render(turn: Turn, contract: FormatContract) -> str:
     return contract.turn_template.format(action=line)
 
 
+def _narrated(turn: Turn, contract: FormatContract) -> bool:
+    return turn.by == "narrator" and contract.kind not in ("chat", "instruct")
+
+
 def _shown(last: Turn, contract: FormatContract) -> str:
     if contract.kind in ("chat", "instruct"):
         return last.text.strip()
@@ -91,5 +116,5 @@ def _cue(contract: FormatContract, last: Turn) -> str:
     """What the prompt ends with so that the right one speaks next."""
     if contract.kind in ("chat", "instruct"):
         return f"{(contract.speakers or Speakers()).assistant}:"
-    # The narrator goes on in a new paragraph; after an action the template already ends the line.
-    return "\n" if last.by == "narrator" or last.mode == "story" else ""
+    # A narrator goes on in the same paragraph; after an action the template has ended the line.
+    return "\n" if last.by == "player" and last.mode == "story" else ""

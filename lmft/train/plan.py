@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lmft import machine
 from lmft.bases import Base
 from lmft.train.recipe import Recipe
 
@@ -31,18 +32,12 @@ class Plan:
 
 def compute_device() -> tuple[str, torch.dtype, str]:
     """Where to compute and in which type, and why."""
+    dtype = getattr(torch, machine.serving_dtype())
     if torch.cuda.is_available():
-        if torch.cuda.is_bf16_supported():
-            return "cuda", torch.bfloat16, f"{torch.cuda.get_device_name()}: bf16"
-        return "cuda", torch.float16, f"{torch.cuda.get_device_name()} has no bf16: fp16"
-    if cpu_has_bf16():
-        return "cpu", torch.bfloat16, "no GPU; this CPU multiplies in bf16"
-    return "cpu", torch.float32, "no GPU, and this CPU only emulates bf16 (30 times slower): fp32"
-
-
-def cpu_has_bf16() -> bool:
-    """AVX512_BF16 or AMX: without them oneDNN's bf16 is an emulation."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return "cuda", dtype, torch.cuda.get_device_name()
+    if dtype == torch.bfloat16:
+        return "cpu", dtype, "no GPU; this CPU multiplies in bf16"
+    return "cpu", dtype, "no GPU, and this CPU only emulates bf16 (30 times slower)"
 
 
 def make_plan(recipe: Recipe, base: Base, n_train_tokens: int) -> Plan:

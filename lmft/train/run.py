@@ -18,7 +18,7 @@ from lmft.bases import Base, resolve_base
 from lmft.corpus.compile import Corpus, compile_corpus
 from lmft.dataset.blocks import pack
 from lmft.dataset.encode import Encoded, Encoder
-from lmft.errors import BaseModelError, CorpusError, RecipeError
+from lmft.errors import CorpusError, RecipeError
 from lmft.eval.heldout import heldout_nats_per_byte
 from lmft.eval.samples import sample
 from lmft.format.contract import FormatContract, Speakers, default_stops
@@ -30,7 +30,7 @@ from lmft.train.progress import TrainingProgress
 from lmft.train.recipe import Recipe, dump_recipe
 from lmft.train.reference import write_reference
 from lmft.train.servable import RANKS, require_servable
-from lmft.train.trainer import load_tokenizer, make_trainer
+from lmft.train.trainer import make_trainer
 from lmft.train.variant import export_variant, variant_name
 
 # Adapter, Adam's two moments in the scratch directory, and slack.
@@ -70,7 +70,7 @@ def prepare(recipe: Recipe) -> Job:
             f"{recipe.data} holds {found}, but the recipe's format.kind is {recipe.format.kind}.",
             f"Set format.kind to {'chat' if corpus.is_chat else 'adventure or story'}.",
         )
-    encoder = Encoder(base.path, _eos_token(base))
+    encoder = Encoder(base.path, base.eos_token)
     contract = _contract(recipe, base, corpus, encoder.eos_token)
     train = [encoder.encode(document, contract.speakers) for document in corpus.train]
     heldout = [encoder.encode(document, contract.speakers) for document in corpus.heldout]
@@ -153,18 +153,6 @@ def _contract(recipe: Recipe, base: Base, corpus: Corpus, eos: str) -> FormatCon
         opening=recipe.format.opening,
         corpus_hash=corpus.hash,
     )
-
-
-def _eos_token(base: Base) -> str:
-    config = json.loads((base.path / "tokenizer_config.json").read_text(encoding="utf-8"))
-    token = config.get("eos_token")
-    text = token.get("content") if isinstance(token, dict) else token
-    if not isinstance(text, str):
-        raise BaseModelError(
-            f"The tokenizer of {base.name} names no eos_token.",
-            "Set it in tokenizer_config.json: a model must be able to end a text.",
-        )
-    return text
 
 
 def _save_weights(model: Any, staging: Path, base: Base) -> None:

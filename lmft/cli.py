@@ -1,0 +1,139 @@
+"""The `lmft` command: one short function a verb. The work is elsewhere; imports wait until then."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmft.errors import LmftError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    help="Turn a small pile of your own text into a narrator or character to play with.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The adapters you have trained.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 [default: 8321].")]
+Data = Annotated[
+    Path | None, typer.Option(help="A .txt, .md or .jsonl file, or a folder of them [default: the recipe's].")
+]
+
+
+@app.command()
+def demo(
+    data: Data = None,
+    check: Annotated[bool, typer.Option("--check", help="Do it all, play one turn, load the page, exit.")] = False,
+    port: Port = None,
+) -> None:
+    """Train on the sample adventures (or --data), serve, prove, and open the pages."""
+    from lmft.demo import demo as run_demo
+
+    run_demo(data, check, port, _console())
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A .yaml file, or a shipped recipe: adventure, character, ...")],
+    data: Data = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key; repeatable.")
+    ] = None,
+) -> None:
+    """Fine-tune by a recipe and publish the adapter."""
+    from lmft.demo import train_shown
+    from lmft.train.recipe import find_recipe, load_recipe
+
+    loaded = load_recipe(find_recipe(recipe), tuple(set_ or ()))
+    if data is not None:
+        loaded = loaded.model_copy(update={"data": str(data.resolve())})
+    console = _console()
+    adapter = train_shown(loaded, console)
+    console.print(f"\nPlay it: lmft play {adapter.id.key}    Serve it: lmft serve --model {adapter.id.key}")
+
+
+@app.command()
+def serve(
+    port: Port = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; beyond loopback it needs LMFT_API_KEY.")] = "127.0.0.1",
+    model: Annotated[str | None, typer.Option(help="Adapter to have ready [default: the newest].")] = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="The HTTP API only.")] = False,
+) -> None:
+    """Start engine, gateway and pages, until Ctrl-C."""
+    from lmft.registry.adapters import get_adapter
+    from lmft.server import DEFAULT_PORT, require_port, require_vllm, server_command
+
+    require_vllm()
+    port = port or DEFAULT_PORT
+    require_port(port, host)
+    chosen = str(get_adapter(model).id) if model else None
+    print(f"Starting on http://{host}:{port}/ (Ctrl-C stops it)", flush=True)
+    command = server_command(port, host=host, model=chosen, ui=not no_ui)
+    # The server takes this process's place: nothing in between that could leave it behind.
+    os.execv(command[0], command)  # noqa: S606
+
+
+@app.command()
+def play(
+    model: Annotated[str, typer.Argument(help="An adapter's id, key or name, or `embedded`.")],
+    url: Annotated[str | None, typer.Option(help="A running server [default: the local one, or start one].")] = None,
+) -> None:
+    """Play in the terminal."""
+    from lmft.terminal import play_in_terminal
+
+    play_in_terminal(model, url, _console())
+
+
+@app.command()
+def doctor() -> None:
+    """What is installed, what this machine has, what would run."""
+    from lmft.doctor import report
+
+    report(_console())
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """All adapters, newest first."""
+    from lmft.registry.show import list_shown
+
+    list_shown(_console())
+
+
+@models_app.command("show")
+def show_model(model: Annotated[str, typer.Argument(help="An adapter's id, key or name.")]) -> None:
+    """One adapter: what it was trained on, what it gained, what it writes."""
+    from lmft.registry.show import show
+
+    show(model, _console())
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def main() -> None:
+    """Entry point: an LmftError becomes one line and its exit code, Ctrl-C becomes 130."""
+    try:
+        app()
+    except LmftError as error:
+        print(f"Error: {error.message}" + (f" {error.hint}" if error.hint else ""), file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

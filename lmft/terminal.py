@@ -1,0 +1,107 @@
+"""Playing in the terminal: the same HTTP turns that the page makes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from lmft.errors import LmftError, NotFoundError
+from lmft.registry.adapters import get_adapter
+from lmft.server import Server, find_server, free_port, require_vllm, running_server
+
+_HELP = (
+    'Type what you do: "open the door". In quotes it is said aloud. A line that begins with ! is '
+    "story as it stands. Enter alone: go on. /retry /undo /quit"
+)
+
+
+def play_in_terminal(name: str, url: str | None, console: Console) -> None:
+    """Play `name` on a running server, or on one of our own that ends with the game."""
+    model = name if name == "embedded" else str(get_adapter(name).id)
+    with _server(model, url, console) as server:
+        entry = next((entry for entry in server.models() if entry["id"] == model), None)
+        if entry is None:
+            raise NotFoundError(f"{server.url} does not serve {model}.", "It serves another base; stop it first.")
+        console.print(f"[bold]{model}[/]\n[dim]{_HELP}[/]\n", highlight=False)
+        Game(server, model, entry["lmft"], console).run()
+
+
+@contextlib.contextmanager
+def _server(model: str, url: str | None, console: Console) -> Iterator[Server]:
+    found = find_server(url)
+    if found is not None:
+        yield found
+        return
+    require_vllm()
+    with running_server(free_port(), model=None if model == "embedded" else model, ui=False) as server:
+        server.wait_ready(console)
+        yield server
+
+
+class Game:
+    """One story at the prompt. The turns are all there is; undo drops some, retry asks again."""
+
+    def __init__(self, server: Server, model: str, facts: dict[str, Any], console: Console) -> None:
+        self._server, self._model, self._console = server, model, console
+        self._turns: list[dict[str, str]] = []
+        self._speakers = facts["speakers"]
+        if opening := facts["opening"]:
+            self._turns.append({"by": "narrator", "text": opening})
+            console.print(Text(opening))
+
+    def run(self) -> None:
+        while True:
+            try:
+                line = self._console.input("[green]>[/] ").strip()
+            except EOFError:
+                return
+            if line in ("/quit", "/exit"):
+                return
+            try:
+                self._obey(line)
+            except LmftError as error:
+                # The story stays as it was: the line can be given again.
+                self._console.print(f"[red]{error}[/]")
+
+    def _obey(self, line: str) -> None:
+        if line == "/help":
+            self._console.print(_HELP)
+        elif line == "/undo":
+            self._turns = self._before_last_exchange()
+            self._console.print(Text(self._turns[-1]["text"] if self._turns else "(the beginning)"))
+        elif line == "/retry":
+            if len(self._turns) > 1 and self._turns[-1]["by"] == "narrator":
+                self._tell(self._turns[:-1])
+        elif line:
+            self._tell([*self._turns, self._player_turn(line)])
+        elif self._turns:
+            self._tell(self._turns)
+
+    def _player_turn(self, line: str) -> dict[str, str]:
+        if line.startswith("!"):
+            return {"by": "player", "mode": "story", "text": line[1:].strip()}
+        return {"by": "player", "mode": "say" if line.startswith('"') else "do", "text": line}
+
+    def _tell(self, turns: list[dict[str, str]]) -> None:
+        """Ask, print as it comes, and keep the turn only once it is whole."""
+        reply = ""
+        for event in self._server.play(self._model, turns):
+            if event["type"] == "turn" and not self._speakers:
+                self._console.print(Text(event["text"], style="green"))
+            elif event["type"] == "delta":
+                self._console.print(Text(event["text"]), end="")
+            elif event["type"] == "done":
+                reply = event["text"]
+        self._console.print()
+        self._turns = [*turns, {"by": "narrator", "text": reply}]
+
+    def _before_last_exchange(self) -> list[dict[str, str]]:
+        turns = list(self._turns)
+        while len(turns) > 1:
+            if turns.pop()["by"] == "player":
+                break
+        return turns

@@ -1,0 +1,61 @@
+"""What vLLM says -> OpenAI's objects, with the public model id and nothing of the engine's own."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import StreamingResponse
+
+from serving.engine.live import ServedModel
+from serving.gateway.errors import describe
+
+DONE = "data: [DONE]\n\n"
+
+
+def headers(model: ServedModel) -> dict[str, str]:
+    return {"x-lmft-model": model.id, "x-lmft-adapter": model.fingerprint}
+
+
+def envelope(kind: str, prefix: str, model: ServedModel) -> dict[str, Any]:
+    """The fields that every answer and every chunk of one answer share."""
+    return {
+        "id": f"{prefix}-{secrets.token_hex(12)}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model.id,
+        "system_fingerprint": f"lmft-{model.fingerprint}",
+    }
+
+
+def usage(raw: dict[str, Any] | None) -> dict[str, int] | None:
+    if raw is None:
+        return None
+    return {key: raw[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
+
+
+def event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+async def event_stream(events: AsyncIterator[dict[str, Any]], model: ServedModel) -> StreamingResponse:
+    """Server-sent events. What fails before the first one is an ordinary error response;
+    what fails later is an event of its own, since the status line is already out."""
+    first = await anext(events, None)
+
+    async def body() -> AsyncIterator[str]:
+        try:
+            if first is not None:
+                yield event(first)
+            async for item in events:
+                yield event(item)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the reader must be told
+            yield event(describe(error)[1])
+        yield DONE
+
+    return StreamingResponse(
+        body(), media_type="text/event-stream", headers=headers(model) | {"cache-control": "no-store"}
+    )

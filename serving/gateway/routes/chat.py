@@ -1,0 +1,125 @@
+"""POST /v1/chat/completions: messages, rendered by the adapter's own format contract.
+
+Where the base has no chat tokens the conversation is plain `Name: text` lines and goes to the
+engine as a completion; where it has, the engine renders it with the base's own template, the
+one that training used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from lmft.corpus.documents import Message, Role
+from lmft.format.contract import FormatContract
+from lmft.format.fold import fold_quotes
+from lmft.format.render import render_chat_prompt
+from lmft.play.actions import Mode
+from lmft.play.story import Turn, render_story
+from serving.engine.live import ServedModel
+from serving.gateway.answers import envelope, event_stream, headers, usage
+from serving.gateway.sampling import engine_fields, prompt_ids, reply_room, stops
+from serving.gateway.schemas import ChatMessage, ChatRequest, openai_fields
+from serving.gateway.state import Gateway, gateway
+
+router = APIRouter(prefix="/v1")
+
+
+@router.post("/chat/completions")
+async def chat(body: ChatRequest, request: Request) -> Response:
+    state = gateway(request)
+    model = await state.supervisor.require_ready().resolve(body.model)
+    path, question = _question(body, model, state)
+    client = state.supervisor.engine.client
+    if body.stream:
+        shell = envelope("chat.completion.chunk", "chatcmpl", model)
+        answers = client.stream(path, question | {"stream_options": {"include_usage": True}})
+        return await event_stream(_chunks(answers, shell, body.include_usage), model)
+    answer = await client.json(path, question)
+    choices = [
+        {
+            "index": choice["index"],
+            "message": {"role": "assistant", "content": _text(choice).strip(), "refusal": None},
+            "logprobs": None,
+            "finish_reason": choice["finish_reason"],
+        }
+        for choice in answer["choices"]
+    ]
+    shell = envelope("chat.completion", "chatcmpl", model)
+    return JSONResponse(
+        shell | {"choices": choices, "usage": usage(answer["usage"])}, headers=headers(model)
+    )
+
+
+def _question(body: ChatRequest, model: ServedModel, state: Gateway) -> tuple[str, dict[str, Any]]:
+    wanted = body.max_completion_tokens or body.max_tokens
+    common = engine_fields(body, model) | openai_fields(body) | {"stop": stops(body.stop, model.contract)}
+    if model.contract.chat_template == "base":
+        messages = [_for_engine(message, model) for message in body.messages]
+        limit = wanted or model.contract.sampler.max_tokens
+        return "/v1/chat/completions", common | {"messages": messages, "max_tokens": limit}
+    ids = prompt_ids(_rendered(body, model.contract), model.contract, state.encoder)
+    limit = reply_room(ids, wanted, model.contract, state.context_length)
+    return "/v1/completions", common | {"prompt": ids, "max_tokens": limit}
+
+
+def _rendered(body: ChatRequest, contract: FormatContract) -> str:
+    """A chat model gets `Name: text` lines; a narrator gets a story in which the user acts."""
+    if contract.kind in ("chat", "instruct"):
+        return render_chat_prompt([_message(message) for message in body.messages], contract)
+    mode: Mode = "do" if contract.kind == "adventure" else "story"
+    turns = [
+        Turn("player" if message.role == "user" else "narrator", message.text, mode)
+        for message in body.messages
+    ]
+    if turns[0].by == "player" and contract.opening:
+        turns.insert(0, Turn("narrator", contract.opening))
+    return render_story(turns, contract)
+
+
+def _message(message: ChatMessage) -> Message:
+    role: Role = "system" if message.role == "developer" else message.role
+    return Message(role, message.text)
+
+
+def _for_engine(message: ChatMessage, model: ServedModel) -> dict[str, str]:
+    text = fold_quotes(message.text) if model.contract.fold_quotes else message.text
+    return {"role": _message(message).role, "content": text}
+
+
+async def _chunks(
+    answers: AsyncGenerator[dict[str, Any], None], shell: dict[str, Any], include_usage: bool
+) -> AsyncGenerator[dict[str, Any], None]:
+    """OpenAI's chunks: the role first, then text, then an empty delta with the finish reason."""
+    begun: set[int] = set()
+    async with aclosing(answers) as chunks:
+        async for chunk in chunks:
+            for choice in chunk["choices"]:
+                index, text = choice["index"], _text(choice)
+                if index not in begun:
+                    # The space that follows `Name:` belongs to the format, not to the reply.
+                    if text := text.lstrip():
+                        begun.add(index)
+                        yield shell | _delta(index, {"role": "assistant", "content": text})
+                elif text:
+                    yield shell | _delta(index, {"content": text})
+                if choice["finish_reason"]:
+                    yield shell | _delta(index, {}, choice["finish_reason"])
+            if not chunk["choices"] and include_usage:
+                yield shell | {"choices": [], "usage": usage(chunk["usage"])}
+
+
+def _text(choice: dict[str, Any]) -> str:
+    """The text of a completion or chat choice, whole or streamed."""
+    if "text" in choice:
+        return str(choice["text"])
+    return str((choice.get("delta") or choice.get("message") or {}).get("content") or "")
+
+
+def _delta(index: int, delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    return {"choices": [choice]}

@@ -1,0 +1,92 @@
+"""POST /v1/lmft/play: one turn, rendered and trimmed by the format contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from lmft.format.trim import trim_reply
+from lmft.play.story import Prompt, Turn, build_prompt
+from serving.engine.live import ServedModel
+from serving.gateway.answers import event_stream, usage
+from serving.gateway.errors import RequestError
+from serving.gateway.sampling import engine_fields, prompt_ids
+from serving.gateway.schemas import PlayRequest
+from serving.gateway.state import Gateway, gateway
+
+router = APIRouter(prefix="/v1/lmft")
+
+_CONTINUE_MIN_TOKENS = 8
+
+
+@router.post("/play")
+async def play(body: PlayRequest, request: Request) -> Response:
+    state = gateway(request)
+    model = await state.supervisor.require_ready().resolve(body.model)
+    prompt, question = _question(body, model, state)
+    answers = state.supervisor.engine.client.stream("/v1/completions", question)
+    return await event_stream(_events(answers, prompt, model), model)
+
+
+def _question(
+    body: PlayRequest, model: ServedModel, state: Gateway
+) -> tuple[Prompt, dict[str, Any]]:
+    contract = model.contract
+    wanted = min(body.max_tokens or contract.sampler.max_tokens, state.context_length // 2)
+    turns = [Turn(turn.by, turn.text, turn.mode) for turn in body.turns]
+    try:
+        prompt = build_prompt(
+            turns,
+            contract,
+            count_tokens=lambda text: len(prompt_ids(text, contract, state.encoder)),
+            room_tokens=state.context_length - wanted,
+        )
+    except ValueError as error:
+        message = str(error)
+        raise RequestError(
+            message[:1].upper() + message[1:] + ".", "Start a new story or shorten the last turn.", code="context_length_exceeded"
+        ) from error
+    question = engine_fields(body, model) | {
+        "prompt": prompt_ids(prompt.text, contract, state.encoder),
+        "max_tokens": wanted,
+        "stop": list(contract.stop),
+        "stream_options": {"include_usage": True},
+    }
+    if prompt.continues and contract.kind not in ("chat", "instruct"):
+        # Nearly every paragraph of an adventure ends by handing over to the player. Asked to go
+        # on, the narrator stays in the paragraph: no line end, no early end of text.
+        question |= {"bad_words": ["\n"], "min_tokens": min(_CONTINUE_MIN_TOKENS, wanted)}
+    return prompt, question
+
+
+async def _events(
+    answers: AsyncGenerator[dict[str, Any], None], prompt: Prompt, model: ServedModel
+) -> AsyncGenerator[dict[str, Any], None]:
+    """The events that docs/api.md describes."""
+    raw, finish_reason, counted, unsaid = "", None, None, prompt.player_line
+    async with aclosing(answers) as chunks:
+        async for chunk in chunks:
+            # Only now: a request that the engine refuses must be a plain error response.
+            if unsaid:
+                yield {"type": "turn", "text": unsaid}
+                unsaid = ""
+            counted = usage(chunk.get("usage")) or counted
+            for choice in chunk["choices"]:
+                finish_reason = choice["finish_reason"] or finish_reason
+                if text := choice["text"]:
+                    raw += text
+                    yield {"type": "delta", "text": text}
+    reply = trim_reply(raw, model.contract, ran_out=finish_reason == "length")
+    yield {
+        "type": "done",
+        "text": reply.text,
+        "finish_reason": finish_reason,
+        "model": model.id,
+        "adapter": model.fingerprint,
+        "dropped_turns": prompt.dropped_turns,
+        "usage": counted,
+    }
