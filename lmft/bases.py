@@ -63,7 +63,8 @@ def resolve_base(name: str) -> Base:
         return inspect_base(local.resolve(), name, alias=ids.slug(local.resolve().name))
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise BaseModelError(
-            f"No base model directory at {name}.", "Check `base:`; it can also be `embedded` or a hub id."
+            f"No base model directory at {name}.",
+            "Check `base:`; it can also be `embedded` or a hub id.",
         )
     return inspect_base(_from_hub(name), name, alias=ids.slug(name.rsplit("/", 1)[-1]))
 

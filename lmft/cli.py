@@ -23,16 +23,21 @@ app = typer.Typer(
 models_app = typer.Typer(help="The adapters you have trained.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
-Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 [default: 8321].")]
+Port = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 [default: 8321].")
+]
 Data = Annotated[
-    Path | None, typer.Option(help="A .txt, .md or .jsonl file, or a folder of them [default: the recipe's].")
+    Path | None,
+    typer.Option(help="A .txt, .md or .jsonl file, or a folder of them [default: the recipe's]."),
 ]
 
 
 @app.command()
 def demo(
     data: Data = None,
-    check: Annotated[bool, typer.Option("--check", help="Do it all, play one turn, load the page, exit.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Do it all, play one turn, load the page, exit.")
+    ] = False,
     port: Port = None,
 ) -> None:
     """Train on the sample adventures (or --data), serve, prove, and open the pages."""
@@ -43,10 +48,13 @@ def demo(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A .yaml file, or a shipped recipe: adventure, character, ...")],
+    recipe: Annotated[
+        str, typer.Argument(help="A .yaml file, or a shipped recipe: adventure, character, ...")
+    ],
     data: Data = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key; repeatable."),
     ] = None,
 ) -> None:
     """Fine-tune by a recipe and publish the adapter."""
@@ -58,14 +66,20 @@ def train(
         loaded = loaded.model_copy(update={"data": str(data.resolve())})
     console = _console()
     adapter = train_shown(loaded, console)
-    console.print(f"\nPlay it: lmft play {adapter.id.key}    Serve it: lmft serve --model {adapter.id.key}")
+    console.print(
+        f"\nPlay it: lmft play {adapter.id.key}    Serve it: lmft serve --model {adapter.id.key}"
+    )
 
 
 @app.command()
 def serve(
     port: Port = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; beyond loopback it needs LMFT_API_KEY.")] = "127.0.0.1",
-    model: Annotated[str | None, typer.Option(help="Adapter to have ready [default: the newest].")] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond loopback it needs LMFT_API_KEY.")
+    ] = "127.0.0.1",
+    model: Annotated[
+        str | None, typer.Option(help="Adapter to have ready [default: the newest].")
+    ] = None,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="The HTTP API only.")] = False,
 ) -> None:
     """Start engine, gateway and pages, until Ctrl-C."""
@@ -85,7 +99,9 @@ def serve(
 @app.command()
 def play(
     model: Annotated[str, typer.Argument(help="An adapter's id, key or name, or `embedded`.")],
-    url: Annotated[str | None, typer.Option(help="A running server [default: the local one, or start one].")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A running server [default: the local one, or start one].")
+    ] = None,
 ) -> None:
     """Play in the terminal."""
     from lmft.terminal import play_in_terminal

@@ -73,9 +73,15 @@ def train_shown(recipe: Recipe, console: Console, steps: int = 3) -> Adapter:
         console.print(f"  [yellow]{note}[/]")
     console.print(f"  {job.corpus.summary()}")
     train_tokens = sum(len(document.ids) for document in job.train)
-    console.print(f"  {train_tokens:,} tokens an epoch, {job.corpus.train_bytes / train_tokens:.2f} bytes a token")
+    bytes_per_token = job.corpus.train_bytes / train_tokens
+    console.print(f"  {train_tokens:,} tokens an epoch, {bytes_per_token:.2f} bytes a token")
 
-    _headline(console, 2, f"Fine-tune {job.base.name} ({job.base.n_parameters / 1e6:.1f}M parameters)", steps)
+    _headline(
+        console,
+        2,
+        f"Fine-tune {job.base.name} ({job.base.n_parameters / 1e6:.1f}M parameters)",
+        steps,
+    )
     for reason in job.plan.reasons:
         console.print(f"  {reason}", highlight=False)
     mark = time.monotonic()
@@ -92,13 +98,16 @@ def _headline(console: Console, number: int, text: str, steps: int = _STEPS) -> 
 
 
 def _show_probe(server: Server, adapter: Adapter, console: Console, seconds: float) -> None:
-    proof = next(entry for entry in server.models() if entry["id"] == str(adapter.id))["lmft"]["probe"]
+    proof = next(entry for entry in server.models() if entry["id"] == str(adapter.id))["lmft"][
+        "probe"
+    ]
     effect = proof["adapter_effect"]
     console.print(f"  vLLM answers ({seconds:.0f} s with the probe)")
     console.print(
-        f"  parity over {proof['tokens']} tokens: the adapter moves log-probabilities by {effect:.3f} nats; "
-        f"vLLM is {proof['adapter_difference']:.6f} off the trainer ({effect / 10:.3f} allowed), "
-        f"{proof['mixed_difference']:.6f} in a mixed batch; greedy agreement {proof['greedy_agreement']:.0%}",
+        f"  parity over {proof['tokens']} tokens: the adapter moves log-probabilities by "
+        f"{effect:.3f} nats;\n  vLLM is {proof['adapter_difference']:.6f} off the trainer "
+        f"({effect / 10:.3f} allowed), {proof['mixed_difference']:.6f} in a mixed batch; "
+        f"greedy agreement {proof['greedy_agreement']:.0%}",
         highlight=False,
     )
 
@@ -109,7 +118,10 @@ def _side_by_side(server: Server, adapter: Adapter, console: Console) -> None:
     names = (adapter.id.base, str(adapter.id))
     with ThreadPoolExecutor(2) as pool:
         texts = list(
-            pool.map(lambda name: server.complete(name, prompt, seed=_SEED, max_tokens=60, stop=["\n>"]), names)
+            pool.map(
+                lambda name: server.complete(name, prompt, seed=_SEED, max_tokens=60, stop=["\n>"]),
+                names,
+            )
         )
     console.print(Text(prompt.strip(), style="dim"))
     table = Table(expand=True, show_lines=False)
@@ -127,7 +139,11 @@ def _check(server: Server, adapter: Adapter, console: Console) -> None:
         {"by": "player", "mode": "do", "text": "take the lantern"},
     ]
     last = list(server.play(str(adapter.id), turns, seed=_SEED))[-1]
-    if last["type"] != "done" or not last["text"] or last["adapter"] != adapter.manifest.adapter_hash[:12]:
+    if (
+        last["type"] != "done"
+        or not last["text"]
+        or last["adapter"] != adapter.manifest.adapter_hash[:12]
+    ):
         raise EngineError("The played turn came back empty or from other weights.")
     console.print(Text(f"> You take the lantern.\n{last['text']}", style="dim"))
     page = server.http.get("/", follow_redirects=True)

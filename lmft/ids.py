@@ -11,7 +11,9 @@ import secrets
 from dataclasses import dataclass
 
 _SLUG = r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?"
-_ADAPTER = re.compile(rf"ft:(?P<base>{_SLUG}):(?P<org>{_SLUG}):(?P<suffix>{_SLUG}):(?P<key>[0-9a-f]{{8}})")
+_ADAPTER = re.compile(
+    rf"ft:(?P<base>{_SLUG}):(?P<org>{_SLUG}):(?P<suffix>{_SLUG}):(?P<key>[0-9a-f]{{8}})"
+)
 
 
 @dataclass(frozen=True)

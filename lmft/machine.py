@@ -45,14 +45,22 @@ def gpus() -> tuple[Gpu, ...]:
         if len(fields) == 4 and fields[1].isdigit() and fields[2].isdigit():
             mebibyte = 1 << 20
             found.append(
-                Gpu(fields[0], int(fields[1]) * mebibyte, int(fields[2]) * mebibyte, float(fields[3]))
+                Gpu(
+                    fields[0],
+                    int(fields[1]) * mebibyte,
+                    int(fields[2]) * mebibyte,
+                    float(fields[3]),
+                )
             )
     return tuple(found)
 
 
 @cache
 def cpu_has_bf16() -> bool:
-    return bool(_BF16_FLAGS & set(_cpuinfo("flags").split()) | _BF16_FLAGS & set(_cpuinfo("Features").split()))
+    return bool(
+        _BF16_FLAGS & set(_cpuinfo("flags").split())
+        | _BF16_FLAGS & set(_cpuinfo("Features").split())
+    )
 
 
 def cpu_name() -> str:

@@ -23,7 +23,9 @@ DEFAULT_PORT = 8321
 _POLL_SECONDS = 0.25
 
 
-def server_command(port: int, *, host: str = "127.0.0.1", model: str | None = None, ui: bool = True) -> list[str]:
+def server_command(
+    port: int, *, host: str = "127.0.0.1", model: str | None = None, ui: bool = True
+) -> list[str]:
     command = [sys.executable, "-m", "serving", "--host", host, "--port", str(port)]
     command += ["--model", model] if model else []
     return command if ui else [*command, "--no-ui"]
@@ -45,7 +47,8 @@ def require_port(port: int, host: str = "127.0.0.1") -> None:
             probe.bind((host, port))
         except OSError as error:
             raise PortTakenError(
-                f"Port {port} is taken ({os.strerror(error.errno or 0)}).", "Choose another one with --port."
+                f"Port {port} is taken ({os.strerror(error.errno or 0)}).",
+                "Choose another one with --port.",
             ) from error
 
 
@@ -92,7 +95,9 @@ class Server:
         body = {"model": model, "prompt": prompt, **fields}
         return str(self._json(self.http.post("/v1/completions", json=body))["choices"][0]["text"])
 
-    def play(self, model: str, turns: list[dict[str, str]], **fields: Any) -> Iterator[dict[str, Any]]:
+    def play(
+        self, model: str, turns: list[dict[str, str]], **fields: Any
+    ) -> Iterator[dict[str, Any]]:
         """The events of one turn; see docs/api.md."""
         body = {"model": model, "turns": turns, **fields}
         with self.http.stream("POST", "/v1/lmft/play", json=body) as response:

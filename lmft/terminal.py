@@ -25,7 +25,9 @@ def play_in_terminal(name: str, url: str | None, console: Console) -> None:
     with _server(model, url, console) as server:
         entry = next((entry for entry in server.models() if entry["id"] == model), None)
         if entry is None:
-            raise NotFoundError(f"{server.url} does not serve {model}.", "It serves another base; stop it first.")
+            raise NotFoundError(
+                f"{server.url} does not serve {model}.", "It serves another base; stop it first."
+            )
         console.print(f"[bold]{model}[/]\n[dim]{_HELP}[/]\n", highlight=False)
         Game(server, model, entry["lmft"], console).run()
 
@@ -37,7 +39,9 @@ def _server(model: str, url: str | None, console: Console) -> Iterator[Server]:
         yield found
         return
     require_vllm()
-    with running_server(free_port(), model=None if model == "embedded" else model, ui=False) as server:
+    with running_server(
+        free_port(), model=None if model == "embedded" else model, ui=False
+    ) as server:
         server.wait_ready(console)
         yield server
 

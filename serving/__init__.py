@@ -1,7 +1,7 @@
 """Adapter in, HTTP out: vLLM behind a gateway.
 
-    engine/       vLLM as a child process: start, watch, load adapters, prove parity
-    vllm_plugin/  what lmft adds to vLLM
-    gateway/      FastAPI: OpenAI's routes and our own
-    __main__.py   puts the processes together and mounts the pages
+engine/       vLLM as a child process: start, watch, load adapters, prove parity
+vllm_plugin/  what lmft adds to vLLM
+gateway/      FastAPI: OpenAI's routes and our own
+__main__.py   puts the processes together and mounts the pages
 """

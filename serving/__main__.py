@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
-import signal
 import socket
 import sys
-from types import FrameType
 
 import uvicorn
 
@@ -71,7 +68,9 @@ async def _serve(options: argparse.Namespace) -> int:
 
         host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host  # noqa: S104
         mount(app, base_url=f"http://{host}:{listener.getsockname()[1]}", api_key=api_key)
-    server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    )
     await server.serve(sockets=[listener])
     if supervisor.failure is not None:
         raise supervisor.failure
@@ -95,22 +94,6 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
     listener.set_inheritable(False)
     return listener
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, except that the signals which end it do not end the process before the engine is down."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.handle_exit(number, frame)
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _end(server: uvicorn.Server) -> None:

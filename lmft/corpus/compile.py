@@ -42,12 +42,17 @@ class Corpus:
         kind = "conversations" if self.is_chat else "documents"
         text = (
             f"{self.n_files} file(s), {self.n_documents} {kind}: "
-            f"{self.train_bytes / 1000:.0f} KB to train on, {self.heldout_bytes / 1000:.0f} KB held out"
+            f"{self.train_bytes / 1000:.0f} KB to train on, "
+            f"{self.heldout_bytes / 1000:.0f} KB held out"
         )
-        return text + (f", {self.n_duplicates} exact duplicate(s) dropped" if self.n_duplicates else "")
+        return text + (
+            f", {self.n_duplicates} exact duplicate(s) dropped" if self.n_duplicates else ""
+        )
 
 
-def compile_corpus(path: Path, *, heldout_share: float = 0.1, straight_quotes: bool = False) -> Corpus:
+def compile_corpus(
+    path: Path, *, heldout_share: float = 0.1, straight_quotes: bool = False
+) -> Corpus:
     """Read, fold, drop exact repeats, cut, split. Deterministic: same bytes, same corpus.
 
     Args:
@@ -67,7 +72,8 @@ def compile_corpus(path: Path, *, heldout_share: float = 0.1, straight_quotes: b
         notes += file_notes
     if len({bool(document.messages) for document in documents}) > 1:
         raise CorpusError(
-            f"{path} mixes stories and conversations.", "Train them as two adapters, one folder each."
+            f"{path} mixes stories and conversations.",
+            "Train them as two adapters, one folder each.",
         )
     if straight_quotes:
         documents = [_fold(document) for document in documents]

@@ -133,7 +133,11 @@ def read_conversations(text: str, name: str) -> list[Document]:
             faults.append(f"line {number}: {error}")
     if faults:
         shown = "; ".join(faults[:_MAX_FAULTS_SHOWN])
-        more = f"; and {len(faults) - _MAX_FAULTS_SHOWN} more" if len(faults) > _MAX_FAULTS_SHOWN else ""
+        more = (
+            f"; and {len(faults) - _MAX_FAULTS_SHOWN} more"
+            if len(faults) > _MAX_FAULTS_SHOWN
+            else ""
+        )
         raise CorpusError(
             f"{name} has {len(faults)} wrong line(s): {shown}{more}.",
             'Each line must be {"messages": [{"role": "user", "content": "..."}, ...]}.',

@@ -20,9 +20,7 @@ def content_hash(document: Document) -> str:
     return digest.hexdigest()
 
 
-def split(
-    documents: Sequence[Document], share: float
-) -> tuple[list[Document], list[Document]]:
+def split(documents: Sequence[Document], share: float) -> tuple[list[Document], list[Document]]:
     """Hold out about `share` of the bytes, chosen by content hash: same text, same split.
 
     Raises:

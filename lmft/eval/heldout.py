@@ -23,9 +23,16 @@ def heldout_nats_per_byte(
     """
     nats, n_bytes = 0.0, 0.0
     for document in documents:
-        counted = [flag and token != eos_id for token, flag in zip(document.ids, document.trained, strict=True)]
-        n_bytes += document.n_bytes * sum(counted) / max(1, sum(token != eos_id for token in document.ids))
-    windows = [window for document in documents for window in _windows(document, eos_id, window_tokens)]
+        counted = [
+            flag and token != eos_id
+            for token, flag in zip(document.ids, document.trained, strict=True)
+        ]
+        n_bytes += (
+            document.n_bytes * sum(counted) / max(1, sum(token != eos_id for token in document.ids))
+        )
+    windows = [
+        window for document in documents for window in _windows(document, eos_id, window_tokens)
+    ]
     windows.sort(key=lambda window: len(window[0]))
     was_training = model.training
     model.eval()
@@ -40,8 +47,7 @@ def heldout_nats_per_byte(
 def _windows(document: Encoded, eos_id: int, window_tokens: int) -> Iterator[Window]:
     ids = [eos_id, *document.ids]
     scored = [False] + [
-        flag and token != eos_id
-        for token, flag in zip(document.ids, document.trained, strict=True)
+        flag and token != eos_id for token, flag in zip(document.ids, document.trained, strict=True)
     ]
     # Half of each later window is context that was scored before.
     stride = window_tokens // 2
@@ -56,7 +62,7 @@ def _windows(document: Encoded, eos_id: int, window_tokens: int) -> Iterator[Win
 
 @torch.inference_mode()
 def _score(model: Any, windows: list[Window]) -> float:
-    """Summed nats of a batch of windows, padded on the right: causal attention never looks there."""
+    """Summed nats of some windows, padded on the right, where causal attention never looks."""
     length = max(len(ids) for ids, _ in windows)
     device = next(model.parameters()).device
     ids_BT = torch.tensor([ids + [0] * (length - len(ids)) for ids, _ in windows], device=device)

@@ -136,7 +136,9 @@ def get_adapter(text: str) -> Adapter:
             if str(adapter.id) == text:
                 return adapter
         raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
-    matches = [adapter for adapter in list_adapters() if text in (adapter.id.suffix, adapter.id.key)]
+    matches = [
+        adapter for adapter in list_adapters() if text in (adapter.id.suffix, adapter.id.key)
+    ]
     if not matches:
         raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
     return matches[0]

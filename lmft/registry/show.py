@@ -42,7 +42,8 @@ def show(name: str, console: Console) -> None:
         "LoRA": f"rank {manifest.rank}, {manifest.quantization}",
         "trained": f"{manifest.training.steps} steps, {manifest.training.tokens:,} tokens, "
         f"{manifest.training.seconds:.0f} s on {manifest.training.device}",
-        "held-out": f"{manifest.training.heldout_before:.4f} -> {manifest.training.heldout_after:.4f} nats per byte",
+        "held-out": f"{manifest.training.heldout_before:.4f} -> "
+        f"{manifest.training.heldout_after:.4f} nats per byte",
         "format": f"{contract.kind}, stops at {', '.join(map(repr, contract.stop))}",
         "corpus": manifest.corpus_hash[:16],
         "weights": f"{manifest.adapter_hash[:16]} (all files verified)",

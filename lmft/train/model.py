@@ -16,7 +16,14 @@ from lmft.train.recipe import Lora
 # is written in, so training and serving multiply the very same numbers.
 WEIGHT_DTYPE = torch.bfloat16
 
-_DROPOUT_KEYS = ("attn_pdrop", "embd_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout", "dropout")
+_DROPOUT_KEYS = (
+    "attn_pdrop",
+    "embd_pdrop",
+    "resid_pdrop",
+    "attention_dropout",
+    "hidden_dropout",
+    "dropout",
+)
 
 
 def load_base(base: Base, plan: Plan) -> Any:

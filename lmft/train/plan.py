@@ -53,25 +53,31 @@ def make_plan(recipe: Recipe, base: Base, n_train_tokens: int) -> Plan:
             "and 4-bit saves nothing below about 1B"
         )
     elif quantization == "nf4" and base.n_parameters < 1e9:
-        reasons.append("quantization nf4: as the recipe says (below 1B parameters it costs some quality)")
+        reasons.append(
+            "quantization nf4: as the recipe says (below 1B parameters it costs some quality)"
+        )
 
-    block_tokens = recipe.training.block_tokens
-    if block_tokens == "auto":
-        block_tokens = min(256 if device == "cpu" else 1024, base.context_length)
-        reasons.append(f"block_tokens {block_tokens}: attention over short blocks is cheap on a {device}")
-    block_tokens = min(block_tokens, base.context_length, n_train_tokens)
+    if recipe.training.block_tokens == "auto":
+        wanted_tokens = 256 if device == "cpu" else 1024
+        reasons.append(
+            f"block_tokens {wanted_tokens}: short blocks keep attention cheap on a {device}"
+        )
+    else:
+        wanted_tokens = recipe.training.block_tokens
+    block_tokens = min(wanted_tokens, base.context_length, n_train_tokens)
 
-    batch_blocks = recipe.training.batch_blocks
-    if batch_blocks == "auto":
+    if recipe.training.batch_blocks == "auto":
         # Small data wants many small steps (at least 100 where there are tokens enough) of
         # 1k to 4k tokens; large data wants the widest matmuls.
-        wanted = recipe.training.epochs * n_train_tokens / 100
-        tokens_per_step = min(max(wanted, 1024), 4096 if device == "cpu" else 16384)
-        batch_blocks = max(1, round(tokens_per_step / block_tokens))
+        per_step = recipe.training.epochs * n_train_tokens / 100
+        per_step = min(max(per_step, 1024), 4096 if device == "cpu" else 16384)
+        batch_blocks = max(1, round(per_step / block_tokens))
         reasons.append(
             f"batch_blocks {batch_blocks}: {batch_blocks * block_tokens} tokens a step, "
             "aiming at 100 steps or more"
         )
+    else:
+        batch_blocks = recipe.training.batch_blocks
     blocks = math.ceil(n_train_tokens / block_tokens)
     steps = max(1, math.ceil(recipe.training.epochs * math.ceil(blocks / batch_blocks)))
     return Plan(device, quantization, dtype, block_tokens, batch_blocks, steps, tuple(reasons))

@@ -1,4 +1,4 @@
-"""What a person sees while it trains: one bar with the live loss, or a line now and then in a log."""
+"""What a person sees while it trains: one bar with the live loss, or lines in a log."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class TrainingProgress(TrainerCallback):  # type: ignore[misc]
                 f"Training diverged: the loss is {loss} at step {state.global_step}.",
                 "Lower training.learning_rate, for example by half.",
             )
-        self._loss = loss if self._loss is None else _SMOOTHING * self._loss + (1 - _SMOOTHING) * loss
+        self._loss = (
+            loss if self._loss is None else _SMOOTHING * self._loss + (1 - _SMOOTHING) * loss
+        )
         seconds = time.monotonic() - self._started
         speed = state.global_step * self._tokens_per_step / seconds
         self.metrics.append(
@@ -76,8 +78,9 @@ class TrainingProgress(TrainerCallback):  # type: ignore[misc]
         )
         tenth = max(1, state.max_steps // 10)
         if not self._console.is_terminal and state.global_step % tenth == 0:
+            step = f"{state.global_step}/{state.max_steps}"
             self._console.print(
-                f"  step {state.global_step}/{state.max_steps}  loss {self._loss:.3f}  {speed:,.0f} tokens/s"
+                f"  step {step}  loss {self._loss:.3f}  {speed:,.0f} tokens/s", highlight=False
             )
 
     def close(self) -> None:

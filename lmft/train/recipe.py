@@ -48,7 +48,7 @@ class Lora(_Section):
 
 
 class Training(_Section):
-    """`auto` is chosen by lmft.train.plan, printed with its reason and frozen beside the adapter."""
+    """`auto` is chosen by lmft.train.plan, printed with its reason, frozen beside the adapter."""
 
     epochs: Number = Field(default=3.0, gt=0)
     learning_rate: Number = Field(default=1e-3, gt=0, lt=1)
@@ -95,9 +95,13 @@ def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise RecipeError(f"{path} is not valid YAML{where}.", "Compare it with recipes/adventure.yaml.") from error
+        raise RecipeError(
+            f"{path} is not valid YAML{where}.", "Compare it with recipes/adventure.yaml."
+        ) from error
     if not isinstance(tree, dict):
-        raise RecipeError(f"{path} is not a recipe (no keys).", "Compare it with recipes/adventure.yaml.")
+        raise RecipeError(
+            f"{path} is not a recipe (no keys).", "Compare it with recipes/adventure.yaml."
+        )
     data = tree.get("data")
     if isinstance(data, str) and not Path(data).expanduser().is_absolute():
         tree["data"] = str((path.parent / Path(data).expanduser()).resolve())
@@ -134,13 +138,18 @@ def _fault(detail: Any) -> str:
 def _apply(tree: dict[str, Any], override: str) -> None:
     key, sign, value = override.partition("=")
     if not sign or not key.strip():
-        raise RecipeError(f"--set {override} is not KEY=VALUE.", "For example: --set training.epochs=2")
+        raise RecipeError(
+            f"--set {override} is not KEY=VALUE.", "For example: --set training.epochs=2"
+        )
     *parents, leaf = key.strip().split(".")
     node = tree
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
-            raise RecipeError(f"--set {override}: `{parent}` holds no keys.", "For example: --set training.epochs=2")
+            raise RecipeError(
+                f"--set {override}: `{parent}` holds no keys.",
+                "For example: --set training.epochs=2",
+            )
         node = child
     try:
         node[leaf] = yaml.safe_load(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -60,7 +59,9 @@ def prepare(recipe: Recipe) -> Job:
     base = resolve_base(recipe.base)
     require_servable(base.architecture, base.name)
     if recipe.lora.rank > RANKS[-1]:
-        raise RecipeError(f"lora.rank {recipe.lora.rank} cannot be served.", f"Use at most {RANKS[-1]}.")
+        raise RecipeError(
+            f"lora.rank {recipe.lora.rank} cannot be served.", f"Use at most {RANKS[-1]}."
+        )
     corpus = compile_corpus(
         Path(recipe.data), heldout_share=recipe.heldout_share, straight_quotes=base.fold_quotes
     )
@@ -79,8 +80,53 @@ def prepare(recipe: Recipe) -> Job:
     return Job(recipe, base, corpus, encoder, contract, train, heldout, plan)
 
 
+@dataclass(frozen=True)
+class Fit:
+    """A trained model that is not saved yet."""
+
+    model: Any
+    training: Training
+    metrics: list[dict[str, float]]
+
+
 def run(job: Job, console: Console) -> Adapter:
     """Train, measure, export, publish. Nothing half-written stays behind on any failure."""
+    recipe, base, plan = job.recipe, job.base, job.plan
+    fit = _fit(job, console)
+    samples = sample(fit.model, job.heldout, job.encoder, job.contract)
+    variant = variant_name(base, plan.quantization, recipe.serve_base)
+    variant_path = export_variant(base, fit.model, variant)
+    adapter_id = ids.mint_adapter_id(base.alias, recipe.name)
+    with paths.publishing(paths.adapters_dir() / adapter_id.directory) as staging:
+        _save_weights(fit.model, staging, base)
+        training, metrics = fit.training, fit.metrics
+        # The reference loads the served base: make room for it first.
+        del fit
+        gc.collect()
+        write_reference(variant_path, staging, job.heldout, plan.device, plan.compute_dtype)
+        job.contract.write(staging)
+        frozen = recipe.model_copy(update={"training": _frozen_training(recipe, plan)})
+        (staging / "recipe.yaml").write_text(dump_recipe(frozen), encoding="utf-8")
+        _write_lines(staging / "metrics.jsonl", metrics)
+        _write_lines(staging / "samples.jsonl", samples)
+        card = model_card(adapter_id, base, recipe, job.corpus, training)
+        (staging / "README.md").write_text(card, encoding="utf-8")
+        write_manifest(
+            staging,
+            adapter_id=adapter_id,
+            base=base.name,
+            base_hash=base.hash,
+            variant=variant,
+            quantization=plan.quantization,
+            rank=recipe.lora.rank,
+            corpus_hash=job.corpus.hash,
+            training=training,
+        )
+    return get_adapter(str(adapter_id))
+
+
+def _fit(job: Job, console: Console) -> Fit:
+    """Load, measure, train, measure again."""
     recipe, base, plan = job.recipe, job.base, job.plan
     model = add_lora(load_base(base, plan), recipe.lora, recipe.training.seed)
     window = min(base.context_length, 1024)
@@ -100,7 +146,6 @@ def run(job: Job, console: Console) -> Adapter:
             progress.close()
     after = heldout_loss()
     console.print(f"  held-out loss after:  {after:.4f} nats per byte ({after / before - 1:+.1%})")
-
     training = Training(
         heldout_before=round(before, 6),
         heldout_after=round(after, 6),
@@ -109,34 +154,7 @@ def run(job: Job, console: Console) -> Adapter:
         seconds=round(progress.seconds, 1),
         device=plan.device,
     )
-    samples = sample(model, job.heldout, job.encoder, job.contract)
-    variant = variant_name(base, plan.quantization, recipe.serve_base)
-    variant_path = export_variant(base, model, variant)
-    adapter_id = ids.mint_adapter_id(base.alias, recipe.name)
-    with paths.publishing(paths.adapters_dir() / adapter_id.directory) as staging:
-        _save_weights(model, staging, base)
-        del trainer, model
-        gc.collect()
-        write_reference(variant_path, staging, job.heldout, plan.device, plan.compute_dtype)
-        job.contract.write(staging)
-        frozen = recipe.model_copy(update={"training": _frozen_training(recipe, plan)})
-        (staging / "recipe.yaml").write_text(dump_recipe(frozen), encoding="utf-8")
-        _write_lines(staging / "metrics.jsonl", progress.metrics)
-        _write_lines(staging / "samples.jsonl", samples)
-        card = model_card(adapter_id, base, recipe, job.corpus, training)
-        (staging / "README.md").write_text(card, encoding="utf-8")
-        write_manifest(
-            staging,
-            adapter_id=adapter_id,
-            base=base.name,
-            base_hash=base.hash,
-            variant=variant,
-            quantization=plan.quantization,
-            rank=recipe.lora.rank,
-            corpus_hash=job.corpus.hash,
-            training=training,
-        )
-    return get_adapter(str(adapter_id))
+    return Fit(model, training, progress.metrics)
 
 
 def _contract(recipe: Recipe, base: Base, corpus: Corpus, eos: str) -> FormatContract:

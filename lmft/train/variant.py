@@ -20,7 +20,12 @@ from lmft.bases import EXTRAS_FILE, Base
 from lmft.train.model import WEIGHT_DTYPE, four_bit_modules
 
 VARIANT_FILE = "lmft_variant.json"
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+)
 
 
 def variant_name(base: Base, quantization: str, serve_base: str) -> str:
@@ -63,7 +68,9 @@ def _copy_dequantised(model: Any, plain: Any) -> None:
     plain_modules = dict(plain.named_modules())
     for name, module in four_bit_modules(model).items():
         name = name.removeprefix("base_model.model.").removesuffix(".base_layer")
-        weight = dequantize_4bit(module.weight.data, module.weight.quant_state).to(WEIGHT_DTYPE).cpu()
+        weight = (
+            dequantize_4bit(module.weight.data, module.weight.quant_state).to(WEIGHT_DTYPE).cpu()
+        )
         target = plain_modules[name]
         # GPT-2's Conv1D keeps its weight (in, out); transformers turned it to quantise it.
         target.weight.copy_(weight.T if isinstance(target, Conv1D) else weight)

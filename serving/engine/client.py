@@ -29,7 +29,9 @@ class EngineClient:
 
     def __init__(self, socket: Path, key: str) -> None:
         self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_connections=None)),
+            transport=httpx.AsyncHTTPTransport(
+                uds=str(socket), limits=httpx.Limits(max_connections=None)
+            ),
             base_url="http://engine",
             headers={"authorization": f"Bearer {key}"},
             timeout=_TIMEOUT,
@@ -86,7 +88,9 @@ class EngineClient:
         try:
             async with self._http.stream("POST", path, json={**body, "stream": True}) as response:
                 if response.status_code != 200:
-                    _raise_for(response.status_code, (await response.aread()).decode(errors="replace"))
+                    _raise_for(
+                        response.status_code, (await response.aread()).decode(errors="replace")
+                    )
                 async for line in response.aiter_lines():
                     if not line.startswith("data: "):
                         continue

@@ -70,7 +70,9 @@ class LiveAdapters:
         if served := self._live.get(model):
             return served
         if parse_adapter_id(model) is None:
-            raise NotFoundError(f"The model {model!r} does not exist.", "GET /v1/models lists what there is.")
+            raise NotFoundError(
+                f"The model {model!r} does not exist.", "GET /v1/models lists what there is."
+            )
         async with self._locks.setdefault(model, asyncio.Lock()):
             if served := self._live.get(model):
                 return served

@@ -77,7 +77,9 @@ async def probe(
 
     base = await _ask(client, base_alias, ids, n_greedy)
     alone = await _ask(client, loaded_as, ids, n_greedy)
-    mixed = await _mixed_difference(client, adapter, (base_alias, base), (loaded_as, alone), ids, n_greedy)
+    mixed = await _mixed_difference(
+        client, adapter, (base_alias, base), (loaded_as, alone), ids, n_greedy
+    )
     result = ProbeResult(
         prompts=len(ids),
         tokens=sum(len(prompt) for prompt in ids),
@@ -132,7 +134,9 @@ async def _mixed_difference(
         try:
             twin = await _ask(client, twin_name, ids, n_greedy)
             models = (base, alone, (twin_name, twin))
-            together = await asyncio.gather(*(_ask(client, name, ids, n_greedy) for name, _ in models))
+            together = await asyncio.gather(
+                *(_ask(client, name, ids, n_greedy) for name, _ in models)
+            )
         finally:
             await client.unload_adapter(twin_name)
     finally:
@@ -166,7 +170,10 @@ async def _ask(client: EngineClient, model: str, ids: list[list[int]], n_greedy:
     choices = (await client.json("/v1/completions", body))["choices"]
     choices.sort(key=lambda choice: choice["index"])
     logprobs = [
-        [position[str(token)]["logprob"] for token, position in zip(prompt[1:], choice["prompt_logprobs"][1:], strict=True)]
+        [
+            position[str(token)]["logprob"]
+            for token, position in zip(prompt[1:], choice["prompt_logprobs"][1:], strict=True)
+        ]
         for prompt, choice in zip(ids, choices, strict=True)
     ]
     return Answers(logprobs, [choice["token_ids"] for choice in choices])
@@ -178,11 +185,15 @@ def _difference(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]
 
 
 def _agreement(
-    answers: Sequence[Sequence[int]], reference: Sequence[Sequence[int]], gaps: Sequence[Sequence[float]]
+    answers: Sequence[Sequence[int]],
+    reference: Sequence[Sequence[int]],
+    gaps: Sequence[Sequence[float]],
 ) -> float:
     """The share of prompts whose tokens agree up to the first near-tie that fell the other way."""
     agreeing = 0
     for got, wanted, gap in zip(answers, reference, gaps, strict=True):
-        first = next((i for i, pair in enumerate(zip(got, wanted, strict=True)) if pair[0] != pair[1]), None)
+        first = next(
+            (i for i, pair in enumerate(zip(got, wanted, strict=True)) if pair[0] != pair[1]), None
+        )
         agreeing += first is None or gap[first] < NEAR_TIE_NATS
     return agreeing / len(answers)

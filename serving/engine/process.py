@@ -84,7 +84,13 @@ class EngineProcess:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "serving.engine.child", str(os.getpid()), *self._arguments()],
+                [
+                    sys.executable,
+                    "-m",
+                    "serving.engine.child",
+                    str(os.getpid()),
+                    *self._arguments(),
+                ],
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -100,7 +106,8 @@ class EngineProcess:
             if time.monotonic() > deadline:
                 await self.stop()
                 raise EngineError(
-                    f"vLLM did not answer within {START_TIMEOUT_SECONDS} s.", f"See {self.log_path}."
+                    f"vLLM did not answer within {START_TIMEOUT_SECONDS} s.",
+                    f"See {self.log_path}.",
                 )
             await asyncio.sleep(0.25)
         on_progress("first token")

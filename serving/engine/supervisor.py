@@ -65,7 +65,9 @@ class Supervisor:
     def require_ready(self) -> LiveAdapters:
         """Raises EngineError with code `engine_starting` while nothing can be answered."""
         if not self.ready:
-            error = EngineError(f"The engine is not ready yet ({self.status.phase}).", "Try again shortly.")
+            error = EngineError(
+                f"The engine is not ready yet ({self.status.phase}).", "Try again shortly."
+            )
             error.code = "engine_starting"
             raise error
         return self.adapters

@@ -41,7 +41,9 @@ def event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-async def event_stream(events: AsyncIterator[dict[str, Any]], model: ServedModel) -> StreamingResponse:
+async def event_stream(
+    events: AsyncIterator[dict[str, Any]], model: ServedModel
+) -> StreamingResponse:
     """Server-sent events. What fails before the first one is an ordinary error response;
     what fails later is an event of its own, since the status line is already out."""
     first = await anext(events, None)
@@ -52,10 +54,12 @@ async def event_stream(events: AsyncIterator[dict[str, Any]], model: ServedModel
                 yield event(first)
             async for item in events:
                 yield event(item)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the reader must be told
+        except Exception as error:
             yield event(describe(error)[1])
         yield DONE
 
     return StreamingResponse(
-        body(), media_type="text/event-stream", headers=headers(model) | {"cache-control": "no-store"}
+        body(),
+        media_type="text/event-stream",
+        headers=headers(model) | {"cache-control": "no-store"},
     )

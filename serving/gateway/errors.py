@@ -36,7 +36,9 @@ class RequestError(LmftError):
         self.code = code
 
 
-def error_body(message: str, kind: str, code: str | None, param: str | None = None) -> dict[str, Any]:
+def error_body(
+    message: str, kind: str, code: str | None, param: str | None = None
+) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
@@ -48,12 +50,18 @@ def describe(error: Exception) -> tuple[int, dict[str, Any]]:
     if isinstance(error, UpstreamRefusal):
         return 400, error_body(error.message, "invalid_request_error", "invalid_request")
     log.error("unexpected error", exc_info=error)
-    return 500, error_body("Something went wrong inside lmft; its log says more.", "server_error", None)
+    return 500, error_body(
+        "Something went wrong inside lmft; its log says more.", "server_error", None
+    )
 
 
 def error_response(error: Exception) -> JSONResponse:
     status, body = describe(error)
-    headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if body["error"]["code"] == "engine_starting" else {}
+    headers = (
+        {"retry-after": str(RETRY_AFTER_SECONDS)}
+        if body["error"]["code"] == "engine_starting"
+        else {}
+    )
     return JSONResponse(body, status, headers)
 
 
@@ -69,12 +77,16 @@ def install(app: FastAPI) -> None:
         faults = error.errors()
         message = "; ".join(_fault(fault) for fault in faults[:5])
         param = ".".join(str(part) for part in faults[0]["loc"][1:]) or None
-        return JSONResponse(error_body(message, "invalid_request_error", "invalid_request", param), 422)
+        return JSONResponse(
+            error_body(message, "invalid_request_error", "invalid_request", param), 422
+        )
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse(
-            error_body(str(error.detail), "invalid_request_error", None), error.status_code, error.headers
+            error_body(str(error.detail), "invalid_request_error", None),
+            error.status_code,
+            error.headers,
         )
 
 

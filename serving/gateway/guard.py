@@ -70,7 +70,9 @@ class Guard:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._key):
             return None
-        return _refuse(401, "No or wrong API key: send `Authorization: Bearer KEY`.", "invalid_api_key")
+        return _refuse(
+            401, "No or wrong API key: send `Authorization: Bearer KEY`.", "invalid_api_key"
+        )
 
 
 def _is_api(path: str) -> bool:

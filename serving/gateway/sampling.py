@@ -16,7 +16,7 @@ MIN_REPLY_TOKENS = 16
 
 
 def prompt_ids(prompt: str, contract: FormatContract, encoder: Encoder) -> list[int]:
-    """The prompt's tokens, by the rules of training: quotes folded, special tokens as plain text."""
+    """The prompt's tokens, by the rules of training: quotes folded, specials as plain text."""
     ids = encoder.text(fold_quotes(prompt) if contract.fold_quotes else prompt)
     # vLLM wants something to start from; so did the model at the start of a document.
     return ids or [encoder.eos_id]

@@ -14,35 +14,45 @@ import torch
 from torch import Tensor
 
 
-class RowGroup(NamedTuple):
-    """The rows of one batch that use the adapter in one slot.
+class Grouping(NamedTuple):
+    """Which rows of a batch use which adapter slot.
 
-    `rows` is a slice when the rows follow one another (one adapter in the batch, or the tokens
-    of one prompt): then inputs and outputs are views and nothing is gathered. Otherwise it is
-    an int64 index (n,).
+    `groups` has a slot and a range of rows for each adapter in the batch. Without `order` the
+    ranges are of the batch as it stands, and all work is done on views of it: one adapter, or
+    adapters whose rows follow one another, as those of a prompt do. With `order`, int64 (n,),
+    they are of the batch's rows in that order, which leaves out rows without an adapter.
     """
 
-    slot: int
-    rows: slice | Tensor
+    order: Tensor | None
+    groups: tuple[tuple[int, slice], ...]
 
 
-def group_rows(slots_N: Tensor) -> tuple[RowGroup, ...]:
-    """Group row numbers by slot; rows with a negative slot belong to no group."""
-    groups = []
-    for slot in torch.unique(slots_N).tolist():
-        if slot < 0:
-            continue
-        rows_n = (slots_N == slot).nonzero().squeeze(1)
-        first, last = int(rows_n[0]), int(rows_n[-1])
-        consecutive = last - first + 1 == rows_n.numel()
-        groups.append(RowGroup(slot, slice(first, last + 1) if consecutive else rows_n))
-    return tuple(groups)
+def group_rows(slots_N: Tensor) -> Grouping:
+    """Group rows by slot; a negative slot is no adapter."""
+    order = None
+    runs, lengths = torch.unique_consecutive(slots_N, return_counts=True)
+    used = runs[runs >= 0]
+    if used.unique().numel() < used.numel():  # an adapter's rows lie in several places
+        order = torch.argsort(slots_N, stable=True)
+        pass
+        runs, lengths = torch.unique_consecutive(slots_N[order], return_counts=True)
+    groups, start = [], 0
+    for slot, length in zip(runs.tolist(), lengths.tolist(), strict=True):
+        if slot >= 0:
+            groups.append((slot, slice(start, start + length)))
+        start += length
+    return Grouping(order, tuple(groups))
 
 
-def take(x_NI: Tensor, rows: slice | Tensor) -> Tensor:
-    """The rows of a group in float32, (n, I): a view where it can be."""
-    x_nI = x_NI[rows] if isinstance(rows, slice) else x_NI.index_select(0, rows)
-    return x_nI.float()
+def ordered(x: Tensor, grouping: Grouping) -> Tensor:
+    """The rows of `x` as the groups count them: a copy, or `x` itself if they need no order."""
+    return x if grouping.order is None else x.index_select(0, grouping.order)
+
+
+def put_back(x: Tensor, changed: Tensor, grouping: Grouping) -> None:
+    """Write rows from `ordered` back to where they came from."""
+    if grouping.order is not None:
+        x.index_copy_(0, grouping.order, changed)
 
 
 def weight(stacked: Tensor, slot: int) -> Tensor:
@@ -53,29 +63,20 @@ def weight(stacked: Tensor, slot: int) -> Tensor:
 
 def shrink(x_nI: Tensor, a_stacked: Tensor, slot: int, scale: float) -> Tensor:
     """`scale * x @ A^T` for the rows of one group, (n, R), float32."""
-    h_nR = x_nI @ weight(a_stacked, slot).T
+    h_nR = x_nI.float() @ weight(a_stacked, slot).T
     return h_nR if scale == 1.0 else h_nR.mul_(scale)
 
 
-def expand(y_NO: Tensor, h_nR: Tensor, b_OR: Tensor, rows: slice | Tensor, *, add: bool) -> None:
-    """`y[rows] += h @ B^T`, or `=` without `add`, in place. `y` may be a view of some columns."""
-    if add and y_NO.dtype == torch.float32 and isinstance(rows, slice):
-        # The product is added inside the matrix multiplication: no (n, O) temporary, which at
-        # prefill is larger than everything else here.
-        y_NO[rows].addmm_(h_nR, b_OR.T)
-        return
-    store(y_NO, h_nR @ b_OR.T, rows, add=add)
-
-
-def store(y_NO: Tensor, value_nO: Tensor, rows: slice | Tensor, *, add: bool) -> None:
-    """Write or add a float32 result to the rows of a group, rounding to y's dtype once."""
-    if isinstance(rows, slice):
-        y_nO = y_NO[rows]
-        y_nO.add_(value_nO) if add else y_nO.copy_(value_nO)
-        return
-    if add:
-        value_nO = y_NO.index_select(0, rows) + value_nO  # promotes to float32
-    y_NO.index_copy_(0, rows, value_nO.to(y_NO.dtype))
+def expand(y_nO: Tensor, h_nR: Tensor, b_OR: Tensor, *, add: bool = True) -> None:
+    """`y += h @ B^T`, or `=` without `add`, in place. `y` may be a view of some columns."""
+    if not add:
+        y_nO.copy_(h_nR.float() @ b_OR.T)
+    elif y_nO.dtype == torch.float32:
+        # Added inside the matrix product: no (n, O) temporary, which at prefill is larger than
+        # everything else here.
+        y_nO.addmm_(h_nR.float(), b_OR.T)
+    else:
+        y_nO.add_(h_nR.float() @ b_OR.T)  # summed in float32, then rounded
 
 
 def add_linear(
@@ -83,17 +84,18 @@ def add_linear(
     x_NI: Tensor,
     a_stacked: Sequence[Tensor],
     b_stacked: Sequence[Tensor],
-    groups: Sequence[RowGroup],
+    grouping: Grouping,
     scale: float,
     output_slices: Sequence[int],
     *,
     add: bool = True,
 ) -> None:
     """Both products for each group and each slice of the output (q, k and v, say), in place."""
-    for slot, rows in groups:
-        x_nI = take(x_NI, rows)
-        start = 0
+    x, y = ordered(x_NI, grouping), ordered(y_NO, grouping)
+    for slot, rows in grouping.groups:
+        x_nI, start = x[rows].float(), 0
         for a, b, width in zip(a_stacked, b_stacked, output_slices, strict=True):
             h_nR = shrink(x_nI, a, slot, scale)
-            expand(y_NO[:, start : start + width], h_nR, weight(b, slot), rows, add=add)
+            expand(y[rows, start : start + width], h_nR, weight(b, slot), add=add)
             start += width
+    put_back(y_NO, y, grouping)

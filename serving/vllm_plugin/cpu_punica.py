@@ -12,7 +12,7 @@ from torch import Tensor
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
 from serving.vllm_plugin import cpu_lora_ops as ops
-from serving.vllm_plugin.cpu_lora_ops import RowGroup
+from serving.vllm_plugin.cpu_lora_ops import Grouping
 
 
 class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM is Any to mypy
@@ -22,22 +22,16 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
     the batch. Names and signatures are vLLM's; callers pass keywords that nobody reads.
     """
 
-    def __init__(
-        self,
-        max_num_batched_tokens: int,
-        max_batches: int,
-        device: torch.device | str,
-        **kwargs: object,
-    ) -> None:
-        super().__init__(max_num_batched_tokens, max_batches, device, **kwargs)
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
         # vLLM leaves these uninitialised. A forward before the first mapping would read any
         # slot number, and the embedding layer reads offsets beyond the mapped rows when a batch
         # is padded: start with "no adapter", and with an offset that is valid.
         self._token_lora_indices.fill_(-1)
         self._sampler_indices.fill_(-1)
         self._embeddings_indices.zero_()
-        self._token_groups: dict[int, tuple[RowGroup, ...]] = {}
-        self._sampler_groups: dict[int, tuple[RowGroup, ...]] = {}
+        self._token_groups: dict[int, Grouping] = {}
+        self._sampler_groups: dict[int, Grouping] = {}
 
     def update_metadata(self, *args: object, **kwargs: object) -> None:
         """Take over the row-to-slot mapping of the next batch."""
@@ -45,26 +39,26 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
         self._token_groups.clear()
         self._sampler_groups.clear()
 
-    def token_groups(self, n_rows: int) -> tuple[RowGroup, ...]:
+    def token_groups(self, n_rows: int) -> Grouping:
         """Groups among the first `n_rows` rows; padding after the last mapped row is in none."""
-        groups = self._token_groups.get(n_rows)
-        if groups is None:
-            groups = ops.group_rows(self.token_lora_indices[:n_rows])
-            self._token_groups[n_rows] = groups
-        return groups
+        grouping = self._token_groups.get(n_rows)
+        if grouping is None:
+            grouping = ops.group_rows(self.token_lora_indices[:n_rows])
+            self._token_groups[n_rows] = grouping
+        return grouping
 
-    def sampler_groups(self, n_rows: int) -> tuple[RowGroup, ...]:
+    def sampler_groups(self, n_rows: int) -> Grouping:
         """Groups among the rows that go to the LM head or a classifier.
 
         vLLM maps one row for each token to be sampled, but also sends all rows of one prompt
         (prompt_logprobs), without saying whose. That is answered where only one answer exists.
         """
-        groups = self._sampler_groups.get(n_rows)
-        if groups is not None:
-            return groups
+        grouping = self._sampler_groups.get(n_rows)
+        if grouping is not None:
+            return grouping
         slots = self.sampler_indices
         if slots.numel() == n_rows:
-            groups = ops.group_rows(slots)
+            grouping = ops.group_rows(slots)
         else:
             used = torch.unique(slots).tolist()
             if len(used) > 1:
@@ -72,10 +66,9 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
                     f"vLLM sent {n_rows} rows to the LM head with a mapping for {slots.numel()} "
                     "rows of different adapters; which adapter they belong to is unknown"
                 )
-            everything = RowGroup(used[0], slice(0, n_rows)) if used and used[0] >= 0 else None
-            groups = () if everything is None else (everything,)
-        self._sampler_groups[n_rows] = groups
-        return groups
+            grouping = Grouping(None, tuple((slot, slice(0, n_rows)) for slot in used if slot >= 0))
+        self._sampler_groups[n_rows] = grouping
+        return grouping
 
     def add_shrink(
         self,
@@ -86,13 +79,15 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
         **kwargs: object,
     ) -> None:
         """`y[s][rows, :R] = scale * x[rows] @ A_s^T`; y is (slices, N, R) or a list of (N, R)."""
-        x_NI = x.reshape(-1, x.shape[-1])
-        for slot, rows in self.token_groups(x_NI.shape[0]):
-            x_nI = ops.take(x_NI, rows)
-            for y_s, a in zip(y, lora_a_stacked, strict=True):
-                h_nR = ops.shrink(x_nI, a, slot, scale)
-                y_NR = y_s.view(-1, y_s.shape[-1])
-                ops.store(y_NR[:, : h_nR.shape[1]], h_nR, rows, add=False)
+        grouping = self.token_groups(x.numel() // x.shape[-1])
+        x_NI = ops.ordered(x.reshape(-1, x.shape[-1]), grouping)
+        for y_s, a in zip(y, lora_a_stacked, strict=True):
+            whole = y_s.view(-1, y_s.shape[-1])
+            y_NR = ops.ordered(whole, grouping)
+            for slot, rows in grouping.groups:
+                h_nR = ops.shrink(x_NI[rows], a, slot, scale)
+                y_NR[rows, : h_nR.shape[1]] = h_nR
+            ops.put_back(whole, y_NR, grouping)
 
     def add_expand(
         self,
@@ -105,14 +100,16 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
         **kwargs: object,
     ) -> None:
         """`y[rows, slice] += x_s[rows] @ B_s^T`; y (N, O), x (slices, N, R) or a list of (N, R)."""
-        y_NO = y.view(-1, y.shape[-1])
-        for slot, rows in self.token_groups(y_NO.shape[0]):
-            start = offset_start
-            for x_s, b, width in zip(x, lora_b_stacked, output_slices, strict=True):
-                y_slice = y_NO[:, start : start + width]
-                h_nR = ops.take(x_s.reshape(-1, x_s.shape[-1]), rows)
-                ops.expand(y_slice, h_nR, ops.weight(b, slot), rows, add=add_inputs)
-                start += width
+        whole, start = y.view(-1, y.shape[-1]), offset_start
+        grouping = self.token_groups(whole.shape[0])
+        y_NO = ops.ordered(whole, grouping)
+        for x_s, b, width in zip(x, lora_b_stacked, output_slices, strict=True):
+            x_NR = ops.ordered(x_s.reshape(-1, x_s.shape[-1]), grouping)
+            for slot, rows in grouping.groups:
+                y_slice = y_NO[rows, start : start + width]
+                ops.expand(y_slice, x_NR[rows], ops.weight(b, slot), add=add_inputs)
+            start += width
+        ops.put_back(whole, y_NO, grouping)
 
     def add_lora_embedding(
         self,
@@ -144,10 +141,9 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
             self.add_expand(y, buffer, lora_b_stacked, output_slices, add_inputs=add_inputs)
             return
         y_NO, x_NI = y.view(-1, y.shape[-1]), x.reshape(-1, x.shape[-1])
-        groups = self.token_groups(x_NI.shape[0])
-        ops.add_linear(
-            y_NO, x_NI, lora_a_stacked, lora_b_stacked, groups, scale, output_slices, add=add_inputs
-        )
+        grouping = self.token_groups(x_NI.shape[0])
+        a, b = lora_a_stacked, lora_b_stacked
+        ops.add_linear(y_NO, x_NI, a, b, grouping, scale, output_slices, add=add_inputs)
 
     def add_lora_logits(
         self,
@@ -161,15 +157,22 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
         **kwargs: object,
     ) -> None:
         """`y += scale * x @ A^T @ B^T`; y (N, V), x (N, I), rows by the sampler's mapping."""
-        y_NV, x_NI = y.view(-1, y.shape[-1]), x.reshape(-1, x.shape[-1])
-        for slot, rows in self.sampler_groups(x_NI.shape[0]):
-            h_nR = ops.shrink(ops.take(x_NI, rows), lora_a_stacked, slot, scale)
-            if buffer is not None:
-                ops.store(buffer, h_nR, rows, add=False)
+        whole = y.view(-1, y.shape[-1])
+        grouping = self.sampler_groups(whole.shape[0])
+        x_NI = ops.ordered(x.reshape(-1, x.shape[-1]), grouping)
+        y_NV = ops.ordered(whole, grouping)
+        h_NR = None if buffer is None else ops.ordered(buffer, grouping)
+        for slot, rows in grouping.groups:
+            h_nR = ops.shrink(x_NI[rows], lora_a_stacked, slot, scale)
+            if h_NR is not None:
+                h_NR[rows] = h_nR
             b_VR = ops.weight(lora_b_stacked, slot)
             # Adapter and model may pad the vocabulary differently.
             width = min(b_VR.shape[0], y_NV.shape[1])
-            ops.expand(y_NV[:, :width], h_nR, b_VR[:width], rows, add=True)
+            ops.expand(y_NV[rows, :width], h_nR, b_VR[:width])
+        ops.put_back(whole, y_NV, grouping)
+        if buffer is not None and h_NR is not None:
+            ops.put_back(buffer, h_NR, grouping)
 
     def apply_lora_full_linear(
         self,
@@ -184,7 +187,10 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
         y (N, L), x (N, I), weights (S, 1, L, I), biases (S, L), enabled (S,) bool. Rows whose
         adapter brings no head keep the base's.
         """
-        for slot, rows in self.sampler_groups(x.shape[0]):
+        grouping = self.sampler_groups(x.shape[0])
+        x_NI, y_NL = ops.ordered(x, grouping), ops.ordered(y, grouping)
+        for slot, rows in grouping.groups:
             if module_enabled[slot]:
-                value_nL = ops.take(x, rows) @ ops.weight(weight_stacked, slot).T
-                ops.store(y, value_nL + bias_stacked[slot].float(), rows, add=False)
+                value_nL = ops.shrink(x_NI[rows], weight_stacked, slot, 1.0)
+                y_NL[rows] = (value_nL + bias_stacked[slot].float()).to(y.dtype)
+        ops.put_back(y, y_NL, grouping)

@@ -57,7 +57,11 @@ async def chat(body: ChatRequest, request: Request) -> Response:
 
 def _question(body: ChatRequest, model: ServedModel, state: Gateway) -> tuple[str, dict[str, Any]]:
     wanted = body.max_completion_tokens or body.max_tokens
-    common = engine_fields(body, model) | openai_fields(body) | {"stop": stops(body.stop, model.contract)}
+    common = (
+        engine_fields(body, model)
+        | openai_fields(body)
+        | {"stop": stops(body.stop, model.contract)}
+    )
     if model.contract.chat_template == "base":
         messages = [_for_engine(message, model) for message in body.messages]
         limit = wanted or model.contract.sampler.max_tokens

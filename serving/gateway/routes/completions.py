@@ -44,7 +44,9 @@ def _question(body: CompletionRequest, model: ServedModel, state: Gateway) -> di
         | openai_fields(body)
         | {
             "prompt": prompts,
-            "max_tokens": reply_room(longest, body.max_tokens, model.contract, state.context_length),
+            "max_tokens": reply_room(
+                longest, body.max_tokens, model.contract, state.context_length
+            ),
             "stop": stops(body.stop, model.contract),
             "echo": body.echo,
             "logprobs": body.logprobs,
@@ -57,7 +59,7 @@ def _prompts(body: CompletionRequest, model: ServedModel, state: Gateway) -> lis
     prompts: list[list[int]] = []
     given = body.prompt if isinstance(body.prompt, list) else [body.prompt]
     if given and isinstance(given[0], int):
-        given = [given]  # type: ignore[list-item]  # one prompt as token ids
+        given = [given]
     for prompt in given:
         if isinstance(prompt, str):
             prompts.append(prompt_ids(prompt, model.contract, state.encoder))

@@ -25,7 +25,9 @@ async def retrieve_model(model: str, request: Request) -> dict[str, Any]:
     for entry in _all(gateway(request)):
         if entry["id"] == model:
             return entry
-    raise NotFoundError(f"The model {model!r} does not exist.", "GET /v1/models lists what there is.")
+    raise NotFoundError(
+        f"The model {model!r} does not exist.", "GET /v1/models lists what there is."
+    )
 
 
 def _all(state: Gateway) -> list[dict[str, Any]]:

@@ -48,7 +48,9 @@ def _question(
     except ValueError as error:
         message = str(error)
         raise RequestError(
-            message[:1].upper() + message[1:] + ".", "Start a new story or shorten the last turn.", code="context_length_exceeded"
+            message[:1].upper() + message[1:] + ".",
+            "Start a new story or shorten the last turn.",
+            code="context_length_exceeded",
         ) from error
     question = engine_fields(body, model) | {
         "prompt": prompt_ids(prompt.text, contract, state.encoder),
