@@ -180,5 +180,8 @@ class EngineProcess:
                 "VLLM_CPU_KVCACHE_SPACE": str(self.settings.kv_cache_gib),
                 "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
                 "OMP_NUM_THREADS": str(max(1, machine.cpu_count() - 1)),
+                # vLLM's log-probability helpers are compiled even in eager mode: with no C++
+                # compiler that kills the engine, with one the first answer takes seconds.
+                "TORCH_COMPILE_DISABLE": "1",
             }
         return environment

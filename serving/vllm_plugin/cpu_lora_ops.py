@@ -34,7 +34,7 @@ def group_rows(slots_N: Tensor) -> Grouping:
     used = runs[runs >= 0]
     if used.unique().numel() < used.numel():  # an adapter's rows lie in several places
         order = torch.argsort(slots_N, stable=True)
-        pass
+        order = order[slots_N[order] >= 0]
         runs, lengths = torch.unique_consecutive(slots_N[order], return_counts=True)
     groups, start = [], 0
     for slot, length in zip(runs.tolist(), lengths.tolist(), strict=True):
