@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from lmft import ids
 from lmft.errors import BaseModelError
-from lmft.paths import EMBEDDED_BASE, sha256_file
+from lmft.paths import EMBEDDED_BASE, expanded, sha256_file
 
 # CVE-2026-4372, CVE-2026-5241, CVE-2026-22807: each of these has loaded code from a config.
-_FORBIDDEN_CONFIG_KEYS = (
-    "auto_map",
-    "custom_pipelines",
-    "trust_remote_code",
-    "_attn_implementation_internal",
+_FORBIDDEN_CONFIG_KEYS = frozenset(
+    {"auto_map", "custom_pipelines", "trust_remote_code", "_attn_implementation_internal"}
 )
 _DOWNLOAD_PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
 EXTRAS_FILE = "lmft_base.json"
@@ -58,8 +58,8 @@ def resolve_base(name: str) -> Base:
     """
     if name == "embedded":
         return inspect_base(EMBEDDED_BASE, name, alias="embedded")
-    local = Path(name).expanduser()
-    if local.is_dir():
+    local = expanded(name)
+    if os.path.isdir(local):
         return inspect_base(local.resolve(), name, alias=ids.slug(local.resolve().name))
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise BaseModelError(
@@ -84,14 +84,16 @@ def inspect_base(path: Path, name: str, alias: str) -> Base:
             "Save its fast tokenizer beside the weights first.",
         )
     extras = path / EXTRAS_FILE
-    architectures = config.get("architectures") or ["unknown"]
+    architectures = config.get("architectures")
+    if not isinstance(architectures, list) or not architectures:
+        architectures = ["unknown"]
     return Base(
         name=name,
         alias=alias,
         path=path,
         architecture=str(architectures[0]),
         context_length=_context_length(config),
-        n_parameters=sum(_count_parameters(file) for file in weights),
+        n_parameters=sum(_count_parameters(file, name) for file in weights),
         eos_token=_eos_token(path, name),
         hash=_hash_directory(path, weights),
         fold_quotes=extras.is_file() and bool(json.loads(extras.read_text())["fold_quotes"]),
@@ -106,17 +108,24 @@ def _read_config(path: Path, name: str) -> dict[str, Any]:
             f"The base model {name} has no readable config.json.",
             "Give the directory of a Hugging Face model.",
         ) from error
-    if found := [key for key in _FORBIDDEN_CONFIG_KEYS if key in config]:
-        raise BaseModelError(
-            f"The base model {name} asks for code of its own (config.json: {', '.join(found)}).",
-            "lmft runs no remote code; use a base that transformers knows.",
-        )
-    if not isinstance(config, dict) or "model_type" not in config:
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise BaseModelError(
             f"config.json of the base model {name} names no model_type.",
             "Give the directory of a Hugging Face model.",
         )
+    if found := sorted(_keys(config) & _FORBIDDEN_CONFIG_KEYS):
+        raise BaseModelError(
+            f"The base model {name} asks for code of its own (config.json: {', '.join(found)}).",
+            "lmft runs no remote code; use a base that transformers knows.",
+        )
     return config
+
+
+def _keys(value: Any) -> set[str]:
+    """The keys of a config and of the configs inside it."""
+    if isinstance(value, list):
+        return set().union(*map(_keys, value))
+    return set(value).union(*map(_keys, value.values())) if isinstance(value, dict) else set()
 
 
 def _eos_token(path: Path, name: str) -> str:
@@ -135,25 +144,24 @@ def _eos_token(path: Path, name: str) -> str:
 
 
 def _context_length(config: dict[str, Any]) -> int:
-    text = config.get("text_config") or config
+    text = config.get("text_config")
+    text = text if isinstance(text, dict) else config
     for key in ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx"):
         if isinstance(text.get(key), int):
             return int(text[key])
     return 2048
 
 
-def _count_parameters(weights: Path) -> int:
-    """Numbers in a safetensors file, from its header: eight bytes of length, then JSON."""
-    with weights.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    total = 0
-    for key, tensor in header.items():
-        if key != "__metadata__":
-            size = 1
-            for dimension in tensor["shape"]:
-                size *= dimension
-            total += size
-    return total
+def _count_parameters(weights: Path, name: str) -> int:
+    """Numbers in a safetensors file, from its header."""
+    try:
+        with safe_open(weights, "np") as tensors:
+            return sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
+    except SafetensorError as error:
+        raise BaseModelError(
+            f"{weights.name} of the base model {name} is not a whole safetensors file.",
+            "Download it again; a git clone without LFS leaves such files.",
+        ) from error
 
 
 def _hash_directory(path: Path, weights: list[Path]) -> str:

@@ -20,9 +20,14 @@ EMBEDDED_BASE = PACKAGE / "assets" / "base"
 def home() -> Path:
     """The data directory: `LMFT_HOME`, else `$XDG_DATA_HOME/lmft`, else `~/.local/share/lmft`."""
     if explicit := os.environ.get("LMFT_HOME"):
-        return Path(explicit).expanduser().resolve()
+        return expanded(explicit).resolve()
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser().resolve() / "lmft"
+    return expanded(data).resolve() / "lmft"
+
+
+def expanded(text: str) -> Path:
+    """A path as a person writes it: `~` is home, `~nobody` stands for itself."""
+    return Path(os.path.expanduser(text))
 
 
 def adapters_dir() -> Path:
@@ -41,13 +46,28 @@ def recipes_dir() -> Path:
 
 def free_bytes(path: Path) -> int:
     """Free disk space where `path` is, or would be once created."""
+    return shutil.disk_usage(_existing(path)).free
+
+
+def _existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
-    return shutil.disk_usage(path).free
+    return path
 
 
 def require_free(path: Path, needed_bytes: int, what: str) -> None:
-    """Raise DiskFullError when less than `needed_bytes` is free where `path` is."""
+    """Raise when `path` could not be written now: better before a long job than after it.
+
+    Raises:
+        DiskFullError: less than `needed_bytes` is free there; MachineError: no directory that
+            this user can write to.
+    """
+    existing = _existing(path)
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise MachineError(
+            f"{what} cannot be written to {path}: {existing} is not a directory you can write to.",
+            "Set LMFT_HOME to one.",
+        )
     free = free_bytes(path)
     if free < needed_bytes:
         raise DiskFullError(
@@ -84,7 +104,8 @@ def publishing(target: Path) -> Iterator[Path]:
     Every file is fsynced before the rename, so a power cut leaves all or nothing.
 
     Raises:
-        DiskFullError: no space left; MachineError: the parent cannot be written.
+        DiskFullError: no space left; MachineError: the parent cannot be written, or `target`
+            is there already.
     """
     with disk_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,11 +118,22 @@ def publishing(target: Path) -> Iterator[Path]:
                     fsync(file)
             fsync(staging)
             staging.chmod(0o755)
-            staging.rename(target)
+            _appear(staging, target)
             fsync(target.parent)
     finally:
         if staging.exists():
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _appear(staging: Path, target: Path) -> None:
+    try:
+        staging.rename(target)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise MachineError(
+                f"{target} exists already.", "Another lmft has just written it: try again."
+            ) from error
+        raise
 
 
 def fsync(path: Path) -> None:

@@ -18,6 +18,13 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# What old text files really are; the longer the list, the wilder the guess.
+_COMMONEST = "cp1252"
+_ENCODINGS = (
+    *("cp1250", "cp1251", _COMMONEST, "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258"),
+    *("iso8859_2", "koi8_r", "koi8_u", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
+)
+_TIDY_MARGIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,11 @@ def decode(data: bytes, name: str) -> Decoded:
                 f"{name} says it is {encoding} but has a wrong byte at offset {error.start}.",
                 "Save it again as UTF-8.",
             ) from error
+    if "\0" in text:
+        raise InputError(
+            f"{name} is not a text file (it is {encoding}, but holds NUL characters).",
+            "Give plain text; export documents as .txt first.",
+        )
     if encoding != "utf-8":
         notes.append(f"{name}: decoded as {encoding}")
     repaired = ftfy.fix_encoding(text)
@@ -70,14 +82,29 @@ def _decode_unmarked(data: bytes, name: str) -> tuple[str, str]:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
         offset = error.start
-    guess = charset_normalizer.from_bytes(data).best()
+    guess = _guess(data)
     # A guess that leaves control characters is a picture or an archive, not prose.
     if guess is None or _has_control_characters(text := str(guess)):
         raise InputError(
             f"{name} is not a text file (invalid UTF-8 at byte {offset}, no other encoding fits).",
             "Give plain text, saved as UTF-8.",
         )
-    return text, guess.encoding
+    # Where no byte tells them apart, say the name that people know.
+    return text, _COMMONEST if _COMMONEST in guess.could_be_from_charset else guess.encoding
+
+
+def _guess(data: bytes) -> charset_normalizer.CharsetMatch | None:
+    """The encoding that gives the most language, the commonest one where several tie.
+
+    charset-normalizer's own best is the one with the fewest odd characters, of any encoding
+    there is: French in cp1252 becomes Baltic, and a lone `’` a Chinese character.
+    """
+    matches = charset_normalizer.from_bytes(data, cp_isolation=list(_ENCODINGS))
+    best = matches.best()
+    if best is None:
+        return None
+    tidy = [match for match in matches if match.chaos <= best.chaos + _TIDY_MARGIN]
+    return max(tidy, key=lambda match: (match.coherence, _COMMONEST in match.could_be_from_charset))
 
 
 def _has_control_characters(text: str) -> bool:

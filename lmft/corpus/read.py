@@ -31,7 +31,8 @@ def find_files(path: Path) -> list[Path]:
     Raises:
         InputError: nothing there, nothing readable, or a file of a kind lmft cannot read.
     """
-    if not path.exists():
+    # os.path: a name that is too long for the disk is not there either.
+    if not os.path.exists(path):
         raise InputError(f"No such file or folder: {path}.", "Check the path after --data.")
     if path.is_file():
         if path.suffix.lower() not in TEXT_SUFFIXES + CHAT_SUFFIXES:
@@ -157,6 +158,8 @@ def _messages(line: str) -> tuple[Message, ...]:
         content = item.get("content")
         if not isinstance(content, str) or not content.strip():
             raise ValueError(f"message {index}: content must be text")
+        if any("\ud800" <= character <= "\udfff" for character in content):
+            raise ValueError(f"message {index}: half a surrogate pair is not a character")
         messages.append(Message(item["role"], content))
     if not any(message.role == "assistant" for message in messages):
         raise ValueError("no assistant message, nothing to learn from")

@@ -9,6 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from lmft.corpus.documents import Document
+from lmft.errors import BaseModelError
 from lmft.format.contract import Speakers
 from lmft.format.render import render_conversation
 
@@ -30,17 +31,33 @@ class Encoder:
     """
 
     def __init__(self, base_path: Path, eos_token: str) -> None:
-        self._tokenizer = Tokenizer.from_file(str(base_path / "tokenizer.json"))
+        """Raises BaseModelError when the tokenizer cannot be read or does not know `eos_token`."""
+        file = base_path / "tokenizer.json"
+        try:
+            self._tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise BaseModelError(
+                f"{file} is not a tokenizer.", "Save the base's fast tokenizer there again."
+            ) from error
         self._tokenizer.encode_special_tokens = True
         eos_id = self._tokenizer.token_to_id(eos_token)
         if eos_id is None:
-            raise ValueError(f"the tokenizer has no token {eos_token}")
+            raise BaseModelError(
+                f"{file} has no token {eos_token}, which tokenizer_config.json calls eos_token.",
+                "Set eos_token to a token that is there.",
+            )
         self.eos_id: int = eos_id
         self.eos_token = eos_token
 
     @property
     def vocab_size(self) -> int:
         return int(self._tokenizer.get_vocab_size())
+
+    @property
+    def line_end_ids(self) -> list[int]:
+        """The tokens that are nothing but the end of a line or a paragraph."""
+        encoded = [self.text(end) for end in ("\n", "\n\n", " \n")]
+        return sorted({ids[0] for ids in encoded if len(ids) == 1})
 
     def text(self, text: str) -> list[int]:
         return self._tokenizer.encode(text, add_special_tokens=False).ids

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from lmft.format.fold import fold_quotes
+
 Mode = Literal["do", "say", "story"]
 
 # Longest first, so that "i am" is not read as "i" and then "am".
@@ -29,10 +31,12 @@ _FIRST_TO_SECOND = {
     "us": "you",
     "i": "you",
 }
+# Before a word `mine` is a verb: `mine the ore`.
 _WORDS = re.compile(
-    r"(?<![\w'])(" + "|".join(re.escape(word) for word in _FIRST_TO_SECOND) + r")(?![\w'])",
+    rf"(?<![\w'])(?!mine\s\w)({'|'.join(map(re.escape, _FIRST_TO_SECOND))})(?![\w'])",
     re.IGNORECASE,
 )
+_BEGINS_WITH_YOU = re.compile(r"you\b", re.IGNORECASE)
 _QUOTED = re.compile(r'("[^"]*"?)')
 
 
@@ -44,17 +48,18 @@ def player_line(mode: Mode, text: str) -> str:
     text = text.strip()
     if not text or mode == "story":
         return text
-    text = " ".join(text.split())
+    # A phone types `I’m`.
+    text = fold_quotes(" ".join(text.split()))
     if mode == "say":
         words = text.strip('"').strip()
         return f'You say "{_finish(words[:1].upper() + words[1:])}"'
     if text.startswith('"'):
         return player_line("say", text)
     text = _to_second_person(text.removeprefix(">").strip())
-    first, _, rest = text.partition(" ")
-    if first.lower() == "you":
-        text = f"You {rest}".strip()
+    if _BEGINS_WITH_YOU.match(text):
+        text = f"You{text[3:]}"
     else:
+        first, _, rest = text.partition(" ")
         # A proper name at the start keeps its capital only if more capitals follow inside it.
         start = first if first[1:] != first[1:].lower() else first.lower()
         text = f"You {start} {rest}".strip()
@@ -73,4 +78,4 @@ def _to_second_person(text: str) -> str:
 
 
 def _finish(text: str) -> str:
-    return text if text.endswith((".", "!", "?", '"', "...")) else f"{text}."
+    return text if text.endswith((".", "!", "?", '"', "…")) else f"{text}."

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lmft.corpus.documents import Message
 from lmft.format.contract import FormatContract, Speakers
 from lmft.format.fold import fold_quotes
+from lmft.format.render import render_conversation
 from lmft.play.actions import Mode, player_line
 
 
@@ -56,16 +58,16 @@ def build_prompt(
     while total > room_tokens and kept < len(pieces) - 1:
         total -= sizes[kept]
         kept += 1
-    while count_tokens(text := _joined([pieces[0], *pieces[kept:]], cue)) > room_tokens:
-        if kept >= len(pieces) - 1:
+    while count_tokens(text := render_story([told[0], *told[kept:]], contract)) > room_tokens:
+        if kept >= len(told) - 1:
             raise ValueError(
                 f"the opening and the last turn alone are longer than the {room_tokens} tokens "
                 "of context that are left for them"
             )
         kept += 1
-    if contract.fold_quotes:
-        text = fold_quotes(text)
     shown = _shown(last, contract) if last.by == "player" else ""
+    if contract.fold_quotes:
+        text, shown = fold_quotes(text), fold_quotes(shown)
     return Prompt(text, shown, continues=last.by == "narrator", dropped_turns=kept - 1)
 
 
@@ -81,29 +83,31 @@ def _joined(pieces: Sequence[str], cue: str) -> str:
 
 def _pieces(told: Sequence[Turn], contract: FormatContract) -> list[str]:
     pieces = [_render(turn, contract) for turn in told]
+    if contract.kind in ("chat", "instruct"):
+        return pieces
     for index in range(1, len(told)):
-        # Two narrator's turns in a row are one paragraph: "continue" goes on where it stopped.
-        if _narrated(told[index - 1], contract) and _narrated(told[index], contract):
+        before, turn = told[index - 1], told[index]
+        if turn.by == before.by == "narrator":
+            # One paragraph: "continue" goes on where it stopped.
             pieces[index] = f" {pieces[index]}"
+        elif turn.by == "narrator" and before.mode == "story":
+            # The line end that was the cue when this was told.
+            pieces[index] = f"\n{pieces[index]}"
     return pieces
 
 
 def _render(turn: Turn, contract: FormatContract) -> str:
     text = turn.text.strip()
     if contract.kind in ("chat", "instruct"):
-        speakers = contract.speakers or Speakers()
-        name = speakers.user if turn.by == "player" else speakers.assistant
-        return f"{name}: {text}\n"
+        message = Message("user" if turn.by == "player" else "assistant", text)
+        spans = render_conversation([message], contract.speakers or Speakers())
+        return "".join(span.text for span in spans)
     if turn.by == "narrator":
         return text
     line = player_line(turn.mode, text)
     if turn.mode == "story":
         return f"\n{line}"
-    return contract.turn_template.format(action=line)
-
-
-def _narrated(turn: Turn, contract: FormatContract) -> bool:
-    return turn.by == "narrator" and contract.kind not in ("chat", "instruct")
+    return contract.turn_template.replace("{action}", line)
 
 
 def _shown(last: Turn, contract: FormatContract) -> str:

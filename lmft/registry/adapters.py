@@ -12,8 +12,9 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, field_validator
 
 from lmft import ids, paths
 from lmft.errors import AdapterCorruptError, NotFoundError
@@ -51,9 +52,9 @@ class Training(BaseModel):
 class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: int = 1
+    version: Literal[1] = 1
     id: str
-    created_at: datetime
+    created_at: AwareDatetime
     base: str
     base_hash: str
     variant: str
@@ -63,6 +64,13 @@ class Manifest(BaseModel):
     training: Training
     libraries: dict[str, str]
     files: dict[str, str]
+
+    @field_validator("files")
+    @classmethod
+    def _just_these(cls, files: dict[str, str]) -> dict[str, str]:
+        if odd := sorted(files.keys() ^ set(REQUIRED_FILES)):
+            raise ValueError(f"an adapter lacks or cannot hold {', '.join(odd)}")
+        return files
 
     @property
     def adapter_hash(self) -> str:
@@ -123,10 +131,10 @@ def list_adapters() -> list[Adapter]:
 
 
 def get_adapter(text: str) -> Adapter:
-    """The adapter of an id (`ft:...`), or of a unique suffix or key as a person types it.
+    """The adapter of an id (`ft:...`) or a key; of a suffix, the newest one that has it.
 
     Raises:
-        NotFoundError: none, or several; AdapterCorruptError: there, but unreadable.
+        NotFoundError: none; AdapterCorruptError: there, but unreadable.
     """
     parsed = ids.parse_adapter_id(text)
     if parsed is not None:

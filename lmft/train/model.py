@@ -12,10 +12,6 @@ from lmft.bases import Base
 from lmft.train.plan import Plan
 from lmft.train.recipe import Lora
 
-# The storage type of the quantised weights' dequantised form. It is what the served variant
-# is written in, so training and serving multiply the very same numbers.
-WEIGHT_DTYPE = torch.bfloat16
-
 _DROPOUT_KEYS = (
     "attn_pdrop",
     "embd_pdrop",
@@ -50,14 +46,13 @@ def load_base(base: Base, plan: Plan) -> Any:
         base.path,
         config=config,
         quantization_config=quantization,
-        dtype=WEIGHT_DTYPE,
+        # bitsandbytes dequantises into the type of the activations; the served variant is
+        # written in that type too, so that both multiply the very same numbers.
+        dtype=plan.compute_dtype,
         device_map={"": plan.device} if plan.device == "cuda" else None,
     )
     disable_cpu_repacking(model)
     model.requires_grad_(False)
-    for parameter in model.parameters():
-        if parameter.dtype == WEIGHT_DTYPE:
-            parameter.data = parameter.data.to(plan.compute_dtype)
     return model
 
 

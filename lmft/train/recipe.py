@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,8 +13,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lmft import paths
 from lmft.errors import NotFoundError, RecipeError
 from lmft.format.contract import SamplerDefaults, Speakers
-
-Auto = Literal["auto"]
 
 
 def _number_text(value: Any) -> Any:
@@ -25,7 +25,21 @@ def _number_text(value: Any) -> Any:
     return value
 
 
-Number = Annotated[float, BeforeValidator(_number_text)]
+def _count_or_auto(value: Any) -> Any:
+    """One fault with one key, where a union would report each of its members."""
+    count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if value != "auto" and not count:
+        raise ValueError("must be `auto` or a whole number from 1")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number_text), Field(allow_inf_nan=False)]
+Count = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
+# ValueError: bytes that are not UTF-8, a date in month 13. RecursionError: brackets without end.
+_YAML_FAULTS = (yaml.YAMLError, ValueError, RecursionError)
+# A fault stays a line, whatever the value is.
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring = 2, 60
 
 
 class _Section(BaseModel):
@@ -52,10 +66,10 @@ class Training(_Section):
 
     epochs: Number = Field(default=3.0, gt=0)
     learning_rate: Number = Field(default=1e-3, gt=0, lt=1)
-    block_tokens: int | Auto = Field(default="auto")
-    batch_blocks: int | Auto = Field(default="auto")
+    block_tokens: Count = "auto"
+    batch_blocks: Count = "auto"
     warmup_share: Number = Field(default=0.05, ge=0, le=0.5)
-    seed: int = 1
+    seed: int = Field(default=1, ge=0, lt=2**32)
 
 
 class Recipe(_Section):
@@ -65,7 +79,7 @@ class Recipe(_Section):
     base: str = "embedded"
     data: str
     heldout_share: Number = Field(default=0.1, gt=0, le=0.5)
-    quantization: Literal["nf4", "none"] | Auto = "nf4"
+    quantization: Literal["nf4", "none", "auto"] = "nf4"
     serve_base: Literal["dequantized", "original"] = "dequantized"
     format: Format = Format()
     lora: Lora = Lora()
@@ -74,11 +88,11 @@ class Recipe(_Section):
 
 def find_recipe(name: str) -> Path:
     """A path, or the name of a shipped recipe (`adventure`)."""
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = paths.expanded(name)
+    if os.path.isfile(path):
         return path
     shipped = paths.recipes_dir() / f"{path.stem}.yaml"
-    if path.parent == Path() and shipped.is_file():
+    if path.parent == Path() and os.path.isfile(shipped):
         return shipped
     names = ", ".join(sorted(file.stem for file in paths.recipes_dir().glob("*.yaml")))
     raise NotFoundError(f"No recipe {name}.", f"Give a .yaml file or one of: {names}.")
@@ -92,7 +106,7 @@ def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _YAML_FAULTS as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise RecipeError(
@@ -103,8 +117,9 @@ def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
             f"{path} is not a recipe (no keys).", "Compare it with recipes/adventure.yaml."
         )
     data = tree.get("data")
-    if isinstance(data, str) and not Path(data).expanduser().is_absolute():
-        tree["data"] = str((path.parent / Path(data).expanduser()).resolve())
+    if isinstance(data, str):
+        # An absolute path stays what it is.
+        tree["data"] = str((path.parent / paths.expanded(data)).resolve())
     for override in overrides:
         _apply(tree, override)
     return parse_recipe(tree, str(path))
@@ -132,7 +147,8 @@ def _fault(detail: Any) -> str:
         return f"`{key}` is not a recipe key"
     if detail["type"] == "missing":
         return f"`{key}` is missing"
-    return f"`{key}`: {detail['msg'].lower()} (is {detail['input']!r})"
+    message = detail["msg"].removeprefix("Value error, ").lower()
+    return f"`{key}`: {message} (is {_BRIEF.repr(detail['input'])})"
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
@@ -153,5 +169,5 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         node = child
     try:
         node[leaf] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except _YAML_FAULTS as error:
         raise RecipeError(f"--set {override}: the value is not valid YAML.", "Quote it.") from error

@@ -16,7 +16,6 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from lmft.dataset.encode import Encoded
-from lmft.train.model import WEIGHT_DTYPE
 
 FILE_NAME = "probe.json"
 N_PROMPTS = 8
@@ -34,7 +33,7 @@ def write_reference(
     but the first under base and adapter, and the adapter's greedy continuation with the gap
     between the two best log-probabilities at each step.
     """
-    model = AutoModelForCausalLM.from_pretrained(variant, dtype=WEIGHT_DTYPE).to(device)
+    model = AutoModelForCausalLM.from_pretrained(variant, dtype=dtype).to(device)
     model = PeftModel.from_pretrained(model, adapter).to(dtype).eval()
     prompts = []
     for ids in _prompts(heldout):

@@ -94,8 +94,8 @@ def run(job: Job, console: Console) -> Adapter:
     recipe, base, plan = job.recipe, job.base, job.plan
     fit = _fit(job, console)
     samples = sample(fit.model, job.heldout, job.encoder, job.contract)
-    variant = variant_name(base, plan.quantization, recipe.serve_base)
-    variant_path = export_variant(base, fit.model, variant)
+    variant = variant_name(base, plan, recipe.serve_base)
+    variant_path = export_variant(base, plan, fit.model, variant)
     adapter_id = ids.mint_adapter_id(base.alias, recipe.name)
     with paths.publishing(paths.adapters_dir() / adapter_id.directory) as staging:
         _save_weights(fit.model, staging, base)

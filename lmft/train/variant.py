@@ -1,4 +1,4 @@
-"""The base that is served: what the quantised weights really are, written once in bf16.
+"""The base that is served: what the quantised weights really are, written once.
 
 An adapter learnt over NF4 weights corrects *their* errors. Served over the original weights
 it would correct errors that are not there, so the dequantised weights are what vLLM loads.
@@ -17,7 +17,8 @@ from transformers.pytorch_utils import Conv1D
 
 from lmft import paths
 from lmft.bases import EXTRAS_FILE, Base
-from lmft.train.model import WEIGHT_DTYPE, four_bit_modules
+from lmft.train.model import four_bit_modules
+from lmft.train.plan import Plan
 
 VARIANT_FILE = "lmft_variant.json"
 _TOKENIZER_FILES = (
@@ -28,28 +29,34 @@ _TOKENIZER_FILES = (
 )
 
 
-def variant_name(base: Base, quantization: str, serve_base: str) -> str:
-    """The directory's name under `bases/`: model, revision (as hash), quantization."""
-    kind = "original" if quantization == "none" or serve_base == "original" else quantization
-    return f"{base.alias}-{base.hash[:8]}-{kind}"
+def variant_name(base: Base, plan: Plan, serve_base: str) -> str:
+    """The directory's name under `bases/`: model, revision (as hash), quantization, type."""
+    if plan.quantization == "none" or serve_base == "original":
+        return f"{base.alias}-{base.hash[:8]}-original"
+    dtype = str(plan.compute_dtype).removeprefix("torch.")
+    return f"{base.alias}-{base.hash[:8]}-{plan.quantization}-{dtype}"
 
 
 def variant_path(name: str) -> Path:
     return paths.bases_dir() / name
 
 
-def export_variant(base: Base, model: Any, name: str) -> Path:
+def export_variant(base: Base, plan: Plan, model: Any, name: str) -> Path:
     """Write the served form of `base` once; later calls find it there.
 
     Args:
         model: the loaded (perhaps 4-bit) base, with or without a LoRA on it.
+        name: from `variant_name`.
     """
     target = variant_path(name)
     if target.is_dir():
         return target
-    paths.require_free(target.parent, base.n_parameters * 2 + 50_000_000, "The served base model")
-    plain = AutoModelForCausalLM.from_pretrained(base.path, dtype=WEIGHT_DTYPE)
-    if not name.endswith("-original"):
+    needed = base.n_parameters * plan.compute_dtype.itemsize + 50_000_000
+    paths.require_free(target.parent, needed, "The served base model")
+    original = name.endswith("-original")
+    dtype = "auto" if original else plan.compute_dtype
+    plain = AutoModelForCausalLM.from_pretrained(base.path, dtype=dtype)
+    if not original:
         _copy_dequantised(model, plain)
     with paths.publishing(target) as staging:
         plain.save_pretrained(staging, safe_serialization=True)
@@ -68,9 +75,7 @@ def _copy_dequantised(model: Any, plain: Any) -> None:
     plain_modules = dict(plain.named_modules())
     for name, module in four_bit_modules(model).items():
         name = name.removeprefix("base_model.model.").removesuffix(".base_layer")
-        weight = (
-            dequantize_4bit(module.weight.data, module.weight.quant_state).to(WEIGHT_DTYPE).cpu()
-        )
+        weight = dequantize_4bit(module.weight.data, module.weight.quant_state).cpu()
         target = plain_modules[name]
         # GPT-2's Conv1D keeps its weight (in, out); transformers turned it to quantise it.
         target.weight.copy_(weight.T if isinstance(target, Conv1D) else weight)

@@ -76,7 +76,7 @@ def install(app: FastAPI) -> None:
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         faults = error.errors()
         message = "; ".join(_fault(fault) for fault in faults[:5])
-        param = ".".join(str(part) for part in faults[0]["loc"][1:]) or None
+        param = _place(faults[0]) or None
         return JSONResponse(
             error_body(message, "invalid_request_error", "invalid_request", param), 422
         )
@@ -90,8 +90,14 @@ def install(app: FastAPI) -> None:
         )
 
 
+def _place(fault: Any) -> str:
+    """`messages.0.content`: without pydantic's names for the members of a union."""
+    parts = [str(part) for part in fault["loc"][1:]]
+    return ".".join(part for part in parts if part != "str" and "[" not in part)
+
+
 def _fault(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"][1:]) or "body"
+    where = _place(fault) or "body"
     if fault["type"] == "extra_forbidden":
         return f"`{where}` is not supported"
     return f"`{where}`: {fault['msg']}"

@@ -5,21 +5,39 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
 
 from lmft.play.actions import Mode
 
 MAX_PROMPTS = 64
 MAX_TURNS = 10_000
 
-StopString = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+def _whole_characters(text: str) -> str:
+    """JSON can write half a surrogate pair; no tokenizer and no answer can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half a surrogate pair at character {error.start}") from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole_characters)]
+StopString = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
 Token = Annotated[int, Field(ge=0)]
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    model: str = Field(min_length=1, max_length=300)
+    model: Text = Field(min_length=1, max_length=300)
 
 
 class _Sampling(_Request):
@@ -56,8 +74,8 @@ class _OpenAISampling(_Sampling):
 
 class CompletionRequest(_OpenAISampling):
     prompt: (
-        str
-        | Annotated[list[str], Field(min_length=1, max_length=MAX_PROMPTS)]
+        Text
+        | Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS)]
         | Annotated[list[Token], Field(min_length=1)]
         | Annotated[list[list[Token]], Field(min_length=1, max_length=MAX_PROMPTS)]
     )
@@ -69,14 +87,14 @@ class TextPart(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: Text | list[TextPart]
     name: str | None = None
 
     @property
@@ -95,7 +113,7 @@ class PlayTurn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     by: Literal["narrator", "player"]
-    text: str
+    text: Text
     mode: Mode = "do"
 
 

@@ -61,7 +61,10 @@ def _question(
     if prompt.continues and contract.kind not in ("chat", "instruct"):
         # Nearly every paragraph of an adventure ends by handing over to the player. Asked to go
         # on, the narrator stays in the paragraph: no line end, no early end of text.
-        question |= {"bad_words": ["\n"], "min_tokens": min(_CONTINUE_MIN_TOKENS, wanted)}
+        question |= {
+            "logit_bias": {str(token): -100 for token in state.encoder.line_end_ids},
+            "min_tokens": min(_CONTINUE_MIN_TOKENS, wanted),
+        }
     return prompt, question
 
 
