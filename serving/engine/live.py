@@ -35,10 +35,13 @@ class ServedModel:
 class LiveAdapters:
     """Loads, proves and remembers the adapters of one base variant."""
 
-    def __init__(self, client: EngineClient, base: ServedModel, variant: str | None) -> None:
+    def __init__(
+        self, client: EngineClient, base: ServedModel, variant: str | None, slots: int
+    ) -> None:
         self.base = base
         self.variant = variant
         self._client = client
+        self._slots = slots
         self._live: dict[str, ServedModel] = {}
         self._failed: dict[str, ProbeFailedError] = {}
         self._probes: dict[str, ProbeResult] = {}
@@ -102,7 +105,9 @@ class LiveAdapters:
             raise ProbeFailedError(f"vLLM refuses adapter {public}: {refusal.message}") from refusal
         on_progress(f"proving {public}")
         try:
-            self._probes[public] = await probe(self._client, adapter, name, self.base.engine_name)
+            self._probes[public] = await probe(
+                self._client, adapter, name, self.base.engine_name, self._slots
+            )
         except ProbeFailedError:
             await self._client.unload_adapter(name)
             raise

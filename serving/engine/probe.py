@@ -6,8 +6,8 @@ docs/decisions/0003-parity.md:
 1. Teacher-forced: the mean difference of log-probabilities to the reference is at most a
    tenth of the mean difference between adapter and base.
 2. Greedy: tokens differ only where the two best are closer than 0.1 nat.
-3. Mixed: base, adapter and a second adapter (the first with its sign turned) asked at the
-   same time each give what they give alone.
+3. Mixed: base, adapter and as many other adapters as there are slots, asked at the same time,
+   each give what they give alone.
 """
 
 from __future__ import annotations
@@ -60,9 +60,12 @@ class ProbeResult:
 
 
 async def probe(
-    client: EngineClient, adapter: Adapter, loaded_as: str, base_alias: str
+    client: EngineClient, adapter: Adapter, loaded_as: str, base_alias: str, slots: int
 ) -> ProbeResult:
     """Ask all three questions of an adapter that is loaded as `loaded_as`.
+
+    Args:
+        slots: how many adapters the engine takes into one batch.
 
     Raises:
         ProbeFailedError: with the figure that failed. EngineError: vLLM did not answer.
@@ -78,7 +81,7 @@ async def probe(
     base = await _ask(client, base_alias, ids, n_greedy)
     alone = await _ask(client, loaded_as, ids, n_greedy)
     mixed = await _mixed_difference(
-        client, adapter, (base_alias, base), (loaded_as, alone), ids, n_greedy
+        client, adapter, (base_alias, base), (loaded_as, alone), ids, slots
     )
     result = ProbeResult(
         prompts=len(ids),
@@ -123,23 +126,26 @@ async def _mixed_difference(
     base: tuple[str, Answers],
     alone: tuple[str, Answers],
     ids: list[list[int]],
-    n_greedy: int,
+    slots: int,
 ) -> float:
-    """The worst mean difference between answers in one batch and alone, over three models."""
-    twin_name = f"twin-{alone[0]}"
-    directory = Path(tempfile.mkdtemp(prefix="lmft-twin-"))
+    """The worst mean difference between answers in one batch and alone, over all models.
+
+    Twins fill every slot that the adapter leaves: vLLM's own CPU operators give the base's rows
+    the adapter of the last slot, which shows only when there is one.
+    """
+    n_greedy = len(alone[1].greedy[0])
+    models = [base, alone]
+    directory = Path(tempfile.mkdtemp(prefix="lmft-twins-"))
     try:
-        _write_twin(adapter.path, directory)
-        await client.load_adapter(twin_name, directory)
-        try:
-            twin = await _ask(client, twin_name, ids, n_greedy)
-            models = (base, alone, (twin_name, twin))
-            together = await asyncio.gather(
-                *(_ask(client, name, ids, n_greedy) for name, _ in models)
-            )
-        finally:
-            await client.unload_adapter(twin_name)
+        for number in range(1, max(2, slots)):
+            name = f"twin{number}-{alone[0]}"
+            _write_twin(adapter.path, directory / name, factor=-1 / number)
+            await client.load_adapter(name, directory / name)
+            models.append((name, await _ask(client, name, ids, n_greedy)))
+        together = await asyncio.gather(*(_ask(client, name, ids, n_greedy) for name, _ in models))
     finally:
+        for name, _ in models[2:]:
+            await client.unload_adapter(name)
         shutil.rmtree(directory, ignore_errors=True)
     return max(
         _difference(answers.logprobs, solo.logprobs)
@@ -147,11 +153,12 @@ async def _mixed_difference(
     )
 
 
-def _write_twin(source: Path, target: Path) -> None:
-    """A second adapter that surely answers differently: the same one, subtracted."""
+def _write_twin(source: Path, target: Path, factor: float) -> None:
+    """An adapter that surely answers differently: the same one, scaled and subtracted."""
+    target.mkdir()
     tensors = load_file(source / "adapter_model.safetensors")
     save_file(
-        {key: -tensor if "lora_B" in key else tensor for key, tensor in tensors.items()},
+        {key: tensor * factor if "lora_B" in key else tensor for key, tensor in tensors.items()},
         target / "adapter_model.safetensors",
     )
     shutil.copyfile(source / "adapter_config.json", target / "adapter_config.json")

@@ -56,7 +56,7 @@ class Supervisor:
         self._base = base
         self._variant = variant
         self.engine = EngineProcess(settings)
-        self.adapters = LiveAdapters(self.engine.client, base, variant)
+        self.adapters = LiveAdapters(self.engine.client, base, variant, settings.slots)
 
     @property
     def ready(self) -> bool:
@@ -116,4 +116,6 @@ class Supervisor:
     async def _replace_engine(self) -> None:
         await self.engine.stop()
         self.engine = EngineProcess(self.settings)
-        self.adapters = LiveAdapters(self.engine.client, self._base, self._variant)
+        self.adapters = LiveAdapters(
+            self.engine.client, self._base, self._variant, self.settings.slots
+        )

@@ -132,6 +132,21 @@ def test_an_adapter_that_is_not_what_was_trained_is_refused_with_the_figure(
     assert "Traceback" not in done.stderr
 
 
+def test_the_probe_catches_vllms_own_operators_mixing_up_a_batch(
+    adapters: Adapters, tmp_path: Path
+) -> None:
+    """Without our operators the base's rows get an adapter; nothing must be served then."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import serving.vllm_plugin.cpu_lora_seam as seam\nseam.install = lambda: None\n"
+    )
+    done = run_lmft(
+        "serve", "--no-ui", "--port", str(free_port()), "--model", adapters.adventure,
+        PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "answers in a mixed batch differ" in done.stderr
+
+
 def test_a_changed_file_is_noticed_before_it_is_loaded(adapters: Adapters, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(paths.home(), home)
