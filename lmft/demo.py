@@ -63,14 +63,11 @@ def demo(data: Path | None, check: bool, port: int | None, console: Console) -> 
 def train_shown(recipe: Recipe, console: Console, steps: int = 3) -> Adapter:
     """Compile, train and publish, saying what happens: also the body of `lmft train`."""
     _headline(console, 1, "Read the text", steps)
-    with console.status("  loading the trainer"):
-        from lmft.train.quiet import quiet_libraries
-        from lmft.train.run import prepare, run
+    from lmft.train.prepare import prepare
 
-        quiet_libraries()
     job = prepare(recipe)
     for note in job.corpus.notes:
-        console.print(f"  [yellow]{note}[/]")
+        console.print(Text(f"  {note}", style="yellow"))
     console.print(f"  {job.corpus.summary()}")
     train_tokens = sum(len(document.ids) for document in job.train)
     bytes_per_token = job.corpus.train_bytes / train_tokens
@@ -85,6 +82,11 @@ def train_shown(recipe: Recipe, console: Console, steps: int = 3) -> Adapter:
     for reason in job.plan.reasons:
         console.print(f"  {reason}", highlight=False)
     mark = time.monotonic()
+    with console.status("  loading the trainer"):
+        from lmft.train.quiet import quiet_libraries
+        from lmft.train.run import run
+
+        quiet_libraries()
     adapter = run(job, console)
 
     _headline(console, 3, "Publish the adapter", steps)

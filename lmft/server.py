@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -41,15 +42,24 @@ def require_vllm() -> None:
 
 def require_port(port: int, host: str = "127.0.0.1") -> None:
     """Raise PortTakenError when somebody listens on `port` already."""
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise PortTakenError(
-                f"Port {port} is taken ({os.strerror(error.errno or 0)}).",
-                "Choose another one with --port.",
-            ) from error
+            raise cannot_listen(host, port, error) from error
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> PortTakenError:
+    """What went wrong with an address, in words: taken, not allowed, or not ours."""
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return PortTakenError(f"Port {port} is taken ({where}).", "Choose another one with --port.")
+    reason = error.strerror or str(error)
+    return PortTakenError(
+        f"Cannot listen on {where}: {reason}.", "Choose another --host or --port."
+    )
 
 
 def free_port() -> int:

@@ -69,7 +69,7 @@ class Game:
                 self._obey(line)
             except LmftError as error:
                 # The story stays as it was: the line can be given again.
-                self._console.print(f"[red]{error}[/]")
+                self._console.print(Text(str(error), style="red"))
 
     def _obey(self, line: str) -> None:
         if line == "/help":

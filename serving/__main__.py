@@ -11,8 +11,9 @@ import sys
 
 import uvicorn
 
-from lmft.errors import LmftError, PortTakenError, UserError
+from lmft.errors import LmftError, UserError
 from lmft.processes import PARENT_VARIABLE, die_with_parent
+from lmft.server import cannot_listen
 from serving.engine.supervisor import Supervisor
 from serving.gateway.app import build_app
 from serving.gateway.guard import is_loopback
@@ -88,10 +89,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise PortTakenError(
-            f"Cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}).",
-            "Another program has the port? Choose one with --port.",
-        ) from error
+        raise cannot_listen(host, port, error) from error
     listener.set_inheritable(False)
     return listener
 

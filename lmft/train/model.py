@@ -22,6 +22,11 @@ _DROPOUT_KEYS = (
 )
 
 
+def compute_dtype(plan: Plan) -> torch.dtype:
+    dtype: torch.dtype = getattr(torch, plan.compute_dtype)
+    return dtype
+
+
 def load_base(base: Base, plan: Plan) -> Any:
     """The base, frozen, on the plan's device: NF4 linears, everything else in the compute type.
 
@@ -39,7 +44,7 @@ def load_base(base: Base, plan: Plan) -> Any:
         quantization = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=plan.compute_dtype,
+            bnb_4bit_compute_dtype=compute_dtype(plan),
             bnb_4bit_use_double_quant=False,
         )
     model = AutoModelForCausalLM.from_pretrained(
@@ -48,7 +53,7 @@ def load_base(base: Base, plan: Plan) -> Any:
         quantization_config=quantization,
         # bitsandbytes dequantises into the type of the activations; the served variant is
         # written in that type too, so that both multiply the very same numbers.
-        dtype=plan.compute_dtype,
+        dtype=compute_dtype(plan),
         device_map={"": plan.device} if plan.device == "cuda" else None,
     )
     disable_cpu_repacking(model)

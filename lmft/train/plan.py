@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-
 from lmft import machine
 from lmft.bases import Base
 from lmft.train.recipe import Recipe
@@ -17,25 +15,27 @@ class Plan:
     """The settings that depend on machine, base and corpus.
 
     Attributes:
-        compute_dtype: of activations and matmuls; LoRA masters are always fp32.
+        device: `cuda` or `cpu`.
+        compute_dtype: torch's name of the type of activations and matmuls; LoRA masters are
+            always fp32.
         block_tokens, batch_blocks: T and B of the blocks of one step.
     """
 
     device: str
     quantization: str
-    compute_dtype: torch.dtype
+    compute_dtype: str
     block_tokens: int
     batch_blocks: int
     steps: int
     reasons: tuple[str, ...]
 
 
-def compute_device() -> tuple[str, torch.dtype, str]:
-    """Where to compute and in which type, and why."""
-    dtype = getattr(torch, machine.serving_dtype())
-    if torch.cuda.is_available():
-        return "cuda", dtype, torch.cuda.get_device_name()
-    if dtype == torch.bfloat16:
+def compute_device() -> tuple[str, str, str]:
+    """Where to compute, in which type, and why."""
+    dtype = machine.serving_dtype()
+    if found := machine.gpus():
+        return "cuda", dtype, found[0].name
+    if dtype == "bfloat16":
         return "cpu", dtype, "no GPU; this CPU multiplies in bf16"
     return "cpu", dtype, "no GPU, and this CPU only emulates bf16 (30 times slower)"
 
@@ -43,7 +43,7 @@ def compute_device() -> tuple[str, torch.dtype, str]:
 def make_plan(recipe: Recipe, base: Base, n_train_tokens: int) -> Plan:
     """Choose what the recipe leaves open, for `n_train_tokens` tokens an epoch."""
     device, dtype, why_dtype = compute_device()
-    reasons = [f"compute {str(dtype).removeprefix('torch.')}: {why_dtype}"]
+    reasons = [f"compute {dtype}: {why_dtype}"]
 
     quantization = recipe.quantization
     if quantization == "auto":

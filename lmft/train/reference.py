@@ -16,6 +16,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from lmft.dataset.encode import Encoded
+from lmft.train.model import compute_dtype
+from lmft.train.plan import Plan
 
 FILE_NAME = "probe.json"
 N_PROMPTS = 8
@@ -25,7 +27,7 @@ GREEDY_TOKENS = 16
 
 @torch.inference_mode()
 def write_reference(
-    variant: Path, adapter: Path, heldout: Sequence[Encoded], device: str, dtype: torch.dtype
+    variant: Path, adapter: Path, heldout: Sequence[Encoded], plan: Plan
 ) -> dict[str, Any]:
     """Score held-out prompts with the base and with the adapter, and write `probe.json`.
 
@@ -33,6 +35,7 @@ def write_reference(
     but the first under base and adapter, and the adapter's greedy continuation with the gap
     between the two best log-probabilities at each step.
     """
+    device, dtype = plan.device, compute_dtype(plan)
     model = AutoModelForCausalLM.from_pretrained(variant, dtype=dtype).to(device)
     model = PeftModel.from_pretrained(model, adapter).to(dtype).eval()
     prompts = []
@@ -50,7 +53,7 @@ def write_reference(
                 "greedy_gaps": gaps,
             }
         )
-    reference = {"dtype": str(dtype).removeprefix("torch."), "prompts": prompts}
+    reference = {"dtype": plan.compute_dtype, "prompts": prompts}
     (adapter / FILE_NAME).write_text(json.dumps(reference) + "\n", encoding="utf-8")
     return reference
 

@@ -1,4 +1,4 @@
-"""One training job from recipe to published adapter, in the order it happens."""
+"""One training job from what was prepared to a published adapter, in the order it happens."""
 
 from __future__ import annotations
 
@@ -13,71 +13,20 @@ from typing import Any
 from rich.console import Console
 
 from lmft import ids, paths
-from lmft.bases import Base, resolve_base
-from lmft.corpus.compile import Corpus, compile_corpus
+from lmft.bases import Base
 from lmft.dataset.blocks import pack
-from lmft.dataset.encode import Encoded, Encoder
-from lmft.errors import CorpusError, RecipeError
 from lmft.eval.heldout import heldout_nats_per_byte
 from lmft.eval.samples import sample
-from lmft.format.contract import FormatContract, Speakers, default_stops
 from lmft.registry.adapters import Adapter, Training, get_adapter, write_manifest
 from lmft.registry.card import model_card
 from lmft.train.model import add_lora, load_base
-from lmft.train.plan import Plan, make_plan
+from lmft.train.plan import Plan
+from lmft.train.prepare import Job
 from lmft.train.progress import TrainingProgress
 from lmft.train.recipe import Recipe, dump_recipe
 from lmft.train.reference import write_reference
-from lmft.train.servable import RANKS, require_servable
 from lmft.train.trainer import make_trainer
 from lmft.train.variant import export_variant, variant_name
-
-# Adapter, Adam's two moments in the scratch directory, and slack.
-_ADAPTER_DISK_BYTES = 100_000_000
-
-
-@dataclass(frozen=True)
-class Job:
-    """Everything that is known before the first weight is loaded."""
-
-    recipe: Recipe
-    base: Base
-    corpus: Corpus
-    encoder: Encoder
-    contract: FormatContract
-    train: list[Encoded]
-    heldout: list[Encoded]
-    plan: Plan
-
-
-def prepare(recipe: Recipe) -> Job:
-    """Read, check and plan; loads no weights.
-
-    Raises:
-        UserError: whatever is wrong with recipe, data or base; MachineError: no disk space.
-    """
-    base = resolve_base(recipe.base)
-    require_servable(base.architecture, base.name)
-    if recipe.lora.rank > RANKS[-1]:
-        raise RecipeError(
-            f"lora.rank {recipe.lora.rank} cannot be served.", f"Use at most {RANKS[-1]}."
-        )
-    corpus = compile_corpus(
-        Path(recipe.data), heldout_share=recipe.heldout_share, straight_quotes=base.fold_quotes
-    )
-    if corpus.is_chat != (recipe.format.kind == "chat"):
-        found = "conversations" if corpus.is_chat else "stories"
-        raise CorpusError(
-            f"{recipe.data} holds {found}, but the recipe's format.kind is {recipe.format.kind}.",
-            f"Set format.kind to {'chat' if corpus.is_chat else 'adventure or story'}.",
-        )
-    encoder = Encoder(base.path, base.eos_token)
-    contract = _contract(recipe, base, corpus, encoder.eos_token)
-    train = [encoder.encode(document, contract.speakers) for document in corpus.train]
-    heldout = [encoder.encode(document, contract.speakers) for document in corpus.heldout]
-    plan = make_plan(recipe, base, sum(len(document.ids) for document in train))
-    paths.require_free(paths.adapters_dir(), _ADAPTER_DISK_BYTES, "A new adapter")
-    return Job(recipe, base, corpus, encoder, contract, train, heldout, plan)
 
 
 @dataclass(frozen=True)
@@ -103,10 +52,9 @@ def run(job: Job, console: Console) -> Adapter:
         # The reference loads the served base: make room for it first.
         del fit
         gc.collect()
-        write_reference(variant_path, staging, job.heldout, plan.device, plan.compute_dtype)
+        write_reference(variant_path, staging, job.heldout, plan)
         job.contract.write(staging)
-        frozen = recipe.model_copy(update={"training": _frozen_training(recipe, plan)})
-        (staging / "recipe.yaml").write_text(dump_recipe(frozen), encoding="utf-8")
+        (staging / "recipe.yaml").write_text(dump_recipe(_frozen(recipe, plan)), encoding="utf-8")
         _write_lines(staging / "metrics.jsonl", metrics)
         _write_lines(staging / "samples.jsonl", samples)
         card = model_card(adapter_id, base, recipe, job.corpus, training)
@@ -137,7 +85,10 @@ def _fit(job: Job, console: Console) -> Fit:
     before = heldout_loss()
     console.print(f"  held-out loss before: {before:.4f} nats per byte")
     progress = TrainingProgress(console, plan.batch_blocks * plan.block_tokens)
-    with tempfile.TemporaryDirectory(prefix="lmft-train-") as scratch:
+    with (
+        paths.disk_errors(Path(tempfile.gettempdir())),
+        tempfile.TemporaryDirectory(prefix="lmft-train-") as scratch,
+    ):
         blocks = pack(job.train, plan.block_tokens)
         trainer = make_trainer(model, blocks, recipe, base, plan, Path(scratch), [progress])
         try:
@@ -157,22 +108,6 @@ def _fit(job: Job, console: Console) -> Fit:
     return Fit(model, training, progress.metrics)
 
 
-def _contract(recipe: Recipe, base: Base, corpus: Corpus, eos: str) -> FormatContract:
-    kind = recipe.format.kind
-    speakers = (recipe.format.speakers or Speakers()) if kind == "chat" else None
-    return FormatContract(
-        kind=kind,
-        speakers=speakers,
-        stop=default_stops(kind, speakers),
-        eos=eos,
-        context_length=base.context_length,
-        sampler=recipe.format.sampler,
-        fold_quotes=base.fold_quotes,
-        opening=recipe.format.opening,
-        corpus_hash=corpus.hash,
-    )
-
-
 def _save_weights(model: Any, staging: Path, base: Base) -> None:
     """PEFT's two files, made loadable over the served base and free of paths of this machine."""
     model.save_pretrained(staging, safe_serialization=True, save_embedding_layers=False)
@@ -185,10 +120,12 @@ def _save_weights(model: Any, staging: Path, base: Base) -> None:
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _frozen_training(recipe: Recipe, plan: Plan) -> Any:
-    return recipe.training.model_copy(
+def _frozen(recipe: Recipe, plan: Plan) -> Recipe:
+    """The recipe with what `auto` became: run again, it does the same on any machine."""
+    training = recipe.training.model_copy(
         update={"block_tokens": plan.block_tokens, "batch_blocks": plan.batch_blocks}
     )
+    return recipe.model_copy(update={"training": training, "quantization": plan.quantization})
 
 
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:

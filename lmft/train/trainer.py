@@ -80,8 +80,8 @@ def make_trainer(
         seed=recipe.training.seed,
         use_cpu=on_cpu,
         # In bf16 the activations run in bf16 under autocast from fp32 LoRA masters.
-        bf16=plan.compute_dtype == torch.bfloat16,
-        fp16=plan.compute_dtype == torch.float16,
+        bf16=plan.compute_dtype == "bfloat16",
+        fp16=plan.compute_dtype == "float16",
         gradient_checkpointing=False,
         dataset_kwargs={"skip_prepare_dataset": True},
         logging_steps=1,

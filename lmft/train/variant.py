@@ -17,7 +17,7 @@ from transformers.pytorch_utils import Conv1D
 
 from lmft import paths
 from lmft.bases import EXTRAS_FILE, Base
-from lmft.train.model import four_bit_modules
+from lmft.train.model import compute_dtype, four_bit_modules
 from lmft.train.plan import Plan
 
 VARIANT_FILE = "lmft_variant.json"
@@ -33,8 +33,7 @@ def variant_name(base: Base, plan: Plan, serve_base: str) -> str:
     """The directory's name under `bases/`: model, revision (as hash), quantization, type."""
     if plan.quantization == "none" or serve_base == "original":
         return f"{base.alias}-{base.hash[:8]}-original"
-    dtype = str(plan.compute_dtype).removeprefix("torch.")
-    return f"{base.alias}-{base.hash[:8]}-{plan.quantization}-{dtype}"
+    return f"{base.alias}-{base.hash[:8]}-{plan.quantization}-{plan.compute_dtype}"
 
 
 def variant_path(name: str) -> Path:
@@ -51,10 +50,10 @@ def export_variant(base: Base, plan: Plan, model: Any, name: str) -> Path:
     target = variant_path(name)
     if target.is_dir():
         return target
-    needed = base.n_parameters * plan.compute_dtype.itemsize + 50_000_000
+    needed = base.n_parameters * compute_dtype(plan).itemsize + 50_000_000
     paths.require_free(target.parent, needed, "The served base model")
     original = name.endswith("-original")
-    dtype = "auto" if original else plan.compute_dtype
+    dtype = "auto" if original else compute_dtype(plan)
     plain = AutoModelForCausalLM.from_pretrained(base.path, dtype=dtype)
     if not original:
         _copy_dequantised(model, plain)

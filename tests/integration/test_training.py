@@ -94,7 +94,7 @@ from lmft.train.model import add_lora, four_bit_modules, load_base
 from lmft.train.plan import Plan
 from lmft.train.recipe import Lora
 base = resolve_base("embedded")
-plan = Plan("cpu", "nf4", torch.float32, 64, 4, 1, ())
+plan = Plan("cpu", "nf4", "float32", 64, 4, 1, ())
 torch.manual_seed(0)
 ids = torch.randint(1, 8000, (8, 64))
 """

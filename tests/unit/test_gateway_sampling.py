@@ -1,0 +1,88 @@
+"""Request and format contract to what vLLM is asked."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmft.dataset.encode import Encoder
+from lmft.format.contract import FormatContract, SamplerDefaults
+from lmft.paths import EMBEDDED_BASE
+from serving.engine.live import ServedModel
+from serving.gateway.errors import RequestError
+from serving.gateway.sampling import engine_fields, prompt_ids, reply_room, stops
+from serving.gateway.schemas import CompletionRequest
+
+EOS = "<|endoftext|>"
+ENCODER = Encoder(EMBEDDED_BASE, EOS)
+SAMPLER = SamplerDefaults(temperature=0.6, top_p=0.7, repetition_penalty=1.3, max_tokens=50)
+CONTRACT = FormatContract(
+    kind="adventure", stop=("\n>",), eos=EOS, context_length=100, sampler=SAMPLER
+)
+BASE = CONTRACT.model_copy(update={"kind": "base"})
+MODEL = ServedModel("ft:b:me:s:01234567", "01234567-internal", "0a1b2c", CONTRACT)
+
+
+def request(**fields) -> CompletionRequest:
+    return CompletionRequest(model=MODEL.id, prompt="Once", **fields)
+
+
+def test_what_the_request_leaves_out_comes_from_the_contract():
+    assert engine_fields(request(), MODEL) == {
+        "model": "01234567-internal",
+        "seed": None,
+        "temperature": 0.6,
+        "top_p": 0.7,
+        "repetition_penalty": 1.3,
+    }
+
+
+def test_what_the_request_says_holds_even_when_it_is_zero():
+    fields = engine_fields(request(temperature=0, top_p=1, repetition_penalty=1, seed=0), MODEL)
+    assert fields["temperature"] == 0
+    assert (fields["top_p"], fields["repetition_penalty"], fields["seed"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("given_stop", "contract", "asked"),
+    [
+        (None, CONTRACT, ["\n>"]),
+        (None, BASE, []),
+        ([], CONTRACT, []),
+        ("END", CONTRACT, ["END"]),
+        (["A", "B"], CONTRACT, ["A", "B"]),
+        (["A"], BASE, ["A"]),
+    ],
+)
+def test_no_stops_means_the_contracts_and_an_empty_list_means_none(given_stop, contract, asked):
+    assert stops(given_stop, contract) == asked
+
+
+@settings(deadline=None)
+@given(st.integers(1, 150), st.none() | st.integers(1, 150))
+def test_a_reply_never_goes_beyond_the_context(n_prompt, wanted):
+    room = 100 - n_prompt
+    if room < (wanted or 1):
+        with pytest.raises(RequestError) as caught:
+            reply_room([0] * n_prompt, wanted, CONTRACT, 100)
+        assert caught.value.code == "context_length_exceeded"
+        assert f"the prompt has {n_prompt}" in caught.value.message
+        assert wanted is None or f"{wanted} for the answer" in caught.value.message
+        return
+    granted = reply_room([0] * n_prompt, wanted, CONTRACT, 100)
+    assert granted == (wanted or min(50, room))
+
+
+def test_quotes_of_a_prompt_are_folded_as_in_training():
+    folding = CONTRACT.model_copy(update={"fold_quotes": True})
+    assert prompt_ids("“Go”", folding, ENCODER) == ENCODER.text('"Go"')
+    assert prompt_ids("“Go”", CONTRACT, ENCODER) == ENCODER.text("“Go”")
+
+
+def test_an_empty_prompt_begins_as_a_document_does():
+    assert prompt_ids("", CONTRACT, ENCODER) == [ENCODER.eos_id]
+
+
+def test_end_of_text_in_a_prompt_is_text():
+    assert ENCODER.eos_id not in prompt_ids(f"a{EOS}b", CONTRACT, ENCODER)

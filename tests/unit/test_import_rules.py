@@ -1,0 +1,147 @@
+"""Imports go one way, and what answers at once imports nothing heavy. Read from the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate", "vllm"}
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def statements(tree: ast.AST, *, at_import: bool) -> Iterator[ast.AST]:
+    """All nodes; with `at_import` only those that run when the module is imported."""
+    for child in ast.iter_child_nodes(tree):
+        if at_import and isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        if at_import and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from statements(child, at_import=at_import)
+
+
+def imports(file: Path, *, at_import: bool = False) -> set[str]:
+    """Full dotted names: `from a.b import c` gives `a.b` and `a.b.c`."""
+    found: set[str] = set()
+    for node in statements(ast.parse(file.read_text(encoding="utf-8")), at_import=at_import):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import hides where it goes"
+            found |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def roots(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def offenders(files: list[Path], wrong) -> dict[str, set[str]]:
+    found = {str(file.relative_to(ROOT)): wrong(file) for file in files}
+    return {name: bad for name, bad in found.items() if bad}
+
+
+@pytest.mark.parametrize("package", ["lmft", "serving", "ui"])
+def test_there_is_something_to_read(package):
+    assert len(sources(package)) > 10
+
+
+def test_ui_speaks_http_and_nothing_else():
+    assert not offenders(sources("ui"), lambda file: roots(imports(file)) & {"serving", "lmft"})
+
+
+def test_lmft_knows_neither_server_nor_pages():
+    assert not offenders(sources("lmft"), lambda file: roots(imports(file)) & {"serving", "ui"})
+
+
+def test_only_the_main_of_serving_mounts_the_pages():
+    others = [file for file in sources("serving") if file != ROOT / "serving" / "__main__.py"]
+    assert not offenders(others, lambda file: roots(imports(file)) & {"ui"})
+
+
+def test_lmft_imports_nothing_heavy_outside_train_and_eval():
+    light = [
+        file
+        for file in sources("lmft")
+        if file.relative_to(ROOT / "lmft").parts[0] not in ("train", "eval")
+    ]
+    assert not offenders(light, lambda file: roots(imports(file, at_import=True)) & HEAVY)
+
+
+def test_what_light_modules_import_from_train_is_light_too():
+    """A recipe and the table of what can be served are asked for without torch."""
+    for name in ("__init__", "recipe", "servable"):
+        file = ROOT / "lmft" / "train" / f"{name}.py"
+        names = imports(file, at_import=True)
+        assert not roots(names) & HEAVY
+        assert not {n for n in names if n.startswith(("lmft.train.", "lmft.eval."))}
+
+
+def test_light_modules_of_lmft_take_only_light_ones_from_train_at_import():
+    allowed = ("lmft.train.recipe", "lmft.train.servable")
+    light = [
+        file
+        for file in sources("lmft")
+        if file.relative_to(ROOT / "lmft").parts[0] not in ("train", "eval")
+    ]
+
+    def wrong(file: Path) -> set[str]:
+        names = imports(file, at_import=True)
+        return {
+            name
+            for name in names
+            if name.startswith(("lmft.train", "lmft.eval")) and not name.startswith(allowed)
+        }
+
+    assert not offenders(light, wrong)
+
+
+def test_serving_loads_torch_only_inside_vllms_own_processes():
+    gateway = [file for file in sources("serving") if "vllm_plugin" not in file.parts]
+    assert not offenders(gateway, lambda file: roots(imports(file, at_import=True)) & HEAVY)
+
+
+def test_serving_takes_nothing_from_the_trainer_but_what_can_be_served():
+    allowed = "lmft.train.servable"
+
+    def wrong(file: Path) -> set[str]:
+        return {
+            name
+            for name in imports(file)
+            if name.startswith(("lmft.train", "lmft.eval")) and not name.startswith(allowed)
+        }
+
+    assert not offenders(sources("serving"), wrong)
+
+
+@pytest.mark.parametrize("package", ["lmft", "serving", "ui"])
+def test_nothing_unpickles(package):
+    def wrong(file: Path) -> set[str]:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        return (roots(imports(file)) & {"pickle", "joblib", "dill", "shelve"}) | (
+            calls & {"torch.load", "eval", "exec"}
+        )
+
+    assert not offenders(sources(package), wrong)
+
+
+def test_the_reader_of_this_test_sees_what_runs_and_what_does_not(tmp_path):
+    file = tmp_path / "a.py"
+    file.write_text(
+        "import os\n"
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import torch\n"
+        "class A:\n    import peft\n"
+        "try:\n    import trl\nexcept ImportError:\n    pass\n"
+        "def f():\n    from transformers import x\n"
+    )
+    assert roots(imports(file)) >= {"torch", "transformers", "peft", "trl"}
+    assert roots(imports(file, at_import=True)) & HEAVY == {"peft", "trl"}

@@ -1,0 +1,119 @@
+"""The parity probe's figures and its verdict: each reason to fail is named."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from lmft.errors import ProbeFailedError
+from serving.engine.probe import (
+    NEAR_TIE_NATS,
+    TOLERATED_SHARE,
+    ProbeResult,
+    _agreement,
+    _difference,
+    _judge,
+)
+
+PASSING = ProbeResult(
+    prompts=8,
+    tokens=512,
+    adapter_effect=0.5,
+    adapter_difference=0.001,
+    base_difference=0.001,
+    mixed_difference=0.0,
+    greedy_agreement=1.0,
+    seconds=1.0,
+)
+
+
+def verdict(**changes: float) -> str:
+    with pytest.raises(ProbeFailedError) as caught:
+        _judge("ft:b:me:s:01234567", dataclasses.replace(PASSING, **changes))
+    assert "ft:b:me:s:01234567 is not served" in caught.value.message
+    assert caught.value.hint
+    return caught.value.message
+
+
+def test_the_difference_is_the_mean_over_all_tokens_of_all_prompts():
+    assert _difference([[-1.0, -2.0], [-3.0]], [[-1.5, -2.0], [-2.0]]) == pytest.approx(0.5)
+    assert _difference([[-1.0]], [[-1.0]]) == 0
+
+
+@pytest.mark.parametrize("other", [[[0.0], [0.0]], [[0.0]], []])
+def test_answers_of_another_length_are_not_compared(other):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        _difference([[0.0, 0.0], [0.0]], other)
+
+
+def test_greedy_tokens_agree_up_to_a_near_tie():
+    reference = [[1, 2, 3], [4, 5, 6]]
+    wide = [[1.0] * 3] * 2
+    assert _agreement(reference, reference, wide) == 1
+    assert _agreement([[1, 9, 3], [4, 5, 6]], reference, wide) == 0.5
+    tie = [[1.0, NEAR_TIE_NATS / 2, 1.0], [1.0] * 3]
+    assert _agreement([[1, 9, 9], [4, 5, 6]], reference, tie) == 1
+
+
+def test_only_a_tie_at_the_first_difference_excuses():
+    late_tie = [[1.0, 1.0, 0.0]]
+    assert _agreement([[1, 9, 9]], [[1, 2, 3]], late_tie) == 0
+    exact = [[1.0, NEAR_TIE_NATS, 1.0]]
+    assert _agreement([[1, 9, 9]], [[1, 2, 3]], exact) == 0
+
+
+def test_a_short_greedy_answer_is_not_compared():
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        _agreement([[1, 2]], [[1, 2, 3]], [[1.0] * 3])
+
+
+def test_what_is_as_trained_passes():
+    _judge("x", PASSING)
+    allowed = TOLERATED_SHARE * PASSING.adapter_effect
+    _judge("x", dataclasses.replace(PASSING, adapter_difference=allowed, mixed_difference=allowed))
+
+
+@pytest.mark.parametrize(
+    ("figure", "says"),
+    [
+        ("adapter_difference", "its log-probabilities differ by 0.0510 nats"),
+        ("base_difference", "the base's log-probabilities differ by 0.0510 nats"),
+        ("mixed_difference", "answers in a mixed batch differ by 0.0510 nats"),
+    ],
+)
+def test_a_difference_beyond_a_tenth_of_the_effect_fails_by_name(figure, says):
+    message = verdict(**{figure: 0.051})
+    assert says in message
+    assert "allowed: 0.0500 nats" in message
+    assert message.count("differ by") == 1
+
+
+@pytest.mark.parametrize("figure", ["adapter_difference", "base_difference", "mixed_difference"])
+def test_no_number_is_no_pass(figure):
+    assert "differ by nan nats" in verdict(**{figure: math.nan})
+
+
+def test_other_greedy_answers_fail():
+    assert "only 88% of its greedy answers agree" in verdict(greedy_agreement=0.875)
+
+
+@pytest.mark.parametrize("effect", [0.0, math.nan])
+def test_an_adapter_that_changes_nothing_fails(effect):
+    """vLLM that ignores the adapter and a trainer that learnt nothing look the same: refused."""
+    assert "it changes nothing" in verdict(
+        adapter_effect=effect, adapter_difference=0.0, base_difference=0.0
+    )
+
+
+def test_all_reasons_are_named_at_once():
+    message = verdict(adapter_difference=1.0, mixed_difference=2.0, greedy_agreement=0.5)
+    for reason in ("its log-probabilities", "mixed batch", "50% of its greedy"):
+        assert reason in message
+
+
+def test_figures_are_rounded_for_the_api():
+    figures = dataclasses.replace(PASSING, seconds=1.23456789).as_dict()
+    assert figures["seconds"] == 1.234568
+    assert set(figures) == {field.name for field in dataclasses.fields(ProbeResult)}
