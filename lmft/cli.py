@@ -59,11 +59,11 @@ def train(
 ) -> None:
     """Fine-tune by a recipe and publish the adapter."""
     from lmft.demo import train_shown
-    from lmft.train.recipe import find_recipe, load_recipe
+    from lmft.train.recipe import find_recipe, load_recipe, with_data
 
     loaded = load_recipe(find_recipe(recipe), tuple(set_ or ()))
     if data is not None:
-        loaded = loaded.model_copy(update={"data": str(data.resolve())})
+        loaded = with_data(loaded, data)
     console = _console()
     adapter = train_shown(loaded, console)
     console.print(

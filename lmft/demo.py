@@ -21,7 +21,7 @@ from lmft.server import (
     require_vllm,
     running_server,
 )
-from lmft.train.recipe import Recipe, find_recipe, load_recipe
+from lmft.train.recipe import Recipe, find_recipe, load_recipe, with_data
 
 _STEPS = 5
 _SEED = 4
@@ -39,7 +39,7 @@ def demo(data: Path | None, check: bool, port: int | None, console: Console) -> 
 
     recipe = load_recipe(find_recipe("adventure"))
     if data is not None:
-        recipe = recipe.model_copy(update={"data": str(data.resolve())})
+        recipe = with_data(recipe, data)
     adapter = train_shown(recipe, console, steps=_STEPS)
 
     _headline(console, 4, "Serve it with vLLM and prove that it is the one that was trained")
@@ -104,14 +104,16 @@ def _show_probe(server: Server, adapter: Adapter, console: Console, seconds: flo
         "probe"
     ]
     effect = proof["adapter_effect"]
-    console.print(f"  vLLM answers ({seconds:.0f} s with the probe)")
-    console.print(
-        f"  parity over {proof['tokens']} tokens: the adapter moves log-probabilities by "
-        f"{effect:.3f} nats;\n  vLLM is {proof['adapter_difference']:.6f} off the trainer "
-        f"({effect / 10:.3f} allowed), {proof['mixed_difference']:.6f} in a mixed batch; "
-        f"greedy agreement {proof['greedy_agreement']:.0%}",
-        highlight=False,
-    )
+    console.print(f"  vLLM answers and the adapter is proven ({seconds:.0f} s):")
+    for line in (
+        f"over {proof['tokens']} held-out tokens the adapter moves log-probabilities by "
+        f"{effect:.3f} nats;",
+        f"vLLM is {proof['adapter_difference']:.6f} off the trainer (allowed: {effect / 10:.3f}), "
+        f"and {proof['mixed_difference']:.6f} more",
+        f"in one batch with base and others; {proof['greedy_agreement']:.0%} of the greedy "
+        "answers agree.",
+    ):
+        console.print(f"  {line}", highlight=False)
 
 
 def _side_by_side(server: Server, adapter: Adapter, console: Console) -> None:

@@ -18,12 +18,14 @@ class Message:
 class Document:
     """One story, or one conversation when `messages` is set (then `text` is empty).
 
-    `ends` is False for a part of a longer text: the trainer writes no end-of-text after it.
+    A part of a longer text has `begins` or `ends` (or both) False; the trainer writes
+    end-of-text only after one that ends.
     """
 
     source: str
     text: str = ""
     messages: tuple[Message, ...] = ()
+    begins: bool = True
     ends: bool = True
 
     @property

@@ -107,7 +107,12 @@ def cut_long(document: Document, part_bytes: int) -> list[Document]:
         parts.append(current)
     last = len(parts) - 1
     return [
-        Document(source=f"{document.source}:{number + 1}", text=part, ends=number == last)
+        Document(
+            source=f"{document.source}:{number + 1}",
+            text=part,
+            begins=number == 0,
+            ends=number == last,
+        )
         for number, part in enumerate(parts)
     ]
 

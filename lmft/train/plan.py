@@ -53,9 +53,7 @@ def make_plan(recipe: Recipe, base: Base, n_train_tokens: int) -> Plan:
             "and 4-bit saves nothing below about 1B"
         )
     elif quantization == "nf4" and base.n_parameters < 1e9:
-        reasons.append(
-            "quantization nf4: as the recipe says (below 1B parameters it costs some quality)"
-        )
+        reasons.append("quantization nf4: as the recipe says (below 1B it costs some quality)")
 
     if recipe.training.block_tokens == "auto":
         wanted_tokens = 256 if device == "cpu" else 1024

@@ -17,6 +17,7 @@ from lmft.train.servable import RANKS, require_servable
 
 # Adapter, Adam's two moments in the scratch directory, and slack.
 _ADAPTER_DISK_BYTES = 100_000_000
+_OPENING_CHARACTERS = 400
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,16 @@ def _contract(recipe: Recipe, base: Base, corpus: Corpus, eos: str) -> FormatCon
         context_length=base.context_length,
         sampler=recipe.format.sampler,
         fold_quotes=base.fold_quotes,
-        opening=recipe.format.opening,
+        opening=recipe.format.opening or _opening(corpus),
         corpus_hash=corpus.hash,
     )
+
+
+def _opening(corpus: Corpus) -> str | None:
+    """The beginning of a story that was held out: in the corpus's manner, but never learnt."""
+    if corpus.is_chat:
+        return None
+    beginnings = [story for story in corpus.heldout if story.begins] or corpus.heldout
+    paragraph = beginnings[0].text.strip().split("\n", 1)[0][:_OPENING_CHARACTERS]
+    ends = [paragraph.rfind(mark) for mark in (". ", "! ", "? ")]
+    return paragraph[: max(ends) + 1] if len(paragraph) == _OPENING_CHARACTERS else paragraph

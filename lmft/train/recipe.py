@@ -137,6 +137,12 @@ def parse_recipe(tree: dict[str, Any], where: str) -> Recipe:
         ) from error
 
 
+def with_data(recipe: Recipe, data: Path) -> Recipe:
+    """The same settings on other text. The opening belonged to the old one."""
+    other = recipe.format.model_copy(update={"opening": None})
+    return recipe.model_copy(update={"data": str(data.resolve()), "format": other})
+
+
 def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
