@@ -1,0 +1,11 @@
+// Keys that Gradio has no option for: Ctrl+Enter (or Cmd+Enter) runs a comparison from its
+// several-line box, Escape stops what is being written. A disabled button ignores the click.
+document.addEventListener("keydown", (event) => {
+  const press = (id) => document.getElementById(id)?.click();
+  if (event.key === "Escape") {
+    press("play-stop");
+    press("compare-stop");
+  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    if (event.target.closest?.("#compare-prompt")) press("compare-run");
+  }
+});

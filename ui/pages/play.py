@@ -1,0 +1,123 @@
+"""The Play page: a story, told turn by turn."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import gradio as gr
+
+from ui import text
+from ui.client import Gateway
+from ui.models import choices
+from ui.pages.play_view import PlayLayout
+from ui.pages.turn import Desk, Intent, turn_handler
+from ui.pages.wiring import EVENT, View, look, session_of
+from ui.running import Running, Stories
+from ui.saved import from_json
+from ui.story import Story
+
+
+class PlayPage:
+    """Built inside a `gr.Blocks` context; the story itself lives in the visitor's browser.
+
+    Every handler is a coroutine, also where nothing is awaited: Gradio would run it in a thread
+    otherwise, and stories and stop flags belong to the event loop.
+    """
+
+    def __init__(self, blocks: gr.Blocks, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._running = Running()
+        self._stories = Stories()
+        self._layout = PlayLayout()
+        self._wire(blocks)
+
+    def _wire(self, blocks: gr.Blocks) -> None:
+        page = self._layout
+        blocks.load(self._arrive, [page.saved, page.typed], page.all, **EVENT)
+        # In the browser alone, so that even with the server gone no typed word is lost: when it
+        # is back, Gradio loads the page anew.
+        page.box.change(None, [page.box], [page.typed], js="(words) => [[words]]", **EVENT)
+        seeing = [page.saved, page.model]
+        page.timer.tick(self._see, seeing, page.all, **EVENT)
+        page.refresh.click(self._see, seeing, page.all, **EVENT)
+        page.model.input(self._see, seeing, page.all, **EVENT)
+        asking = [
+            *(page.saved, page.box, page.mode, page.model),
+            *(page.temperature, page.length, page.seed),
+        ]
+        desk = Desk(page, self._gateway, self._running, self._stories)
+        for intent, triggers in {
+            Intent.SEND: [page.send.click, page.box.submit],
+            Intent.CONTINUE: [page.go_on.click],
+            Intent.RETRY: [page.retry.click],
+        }.items():
+            gr.on(triggers, turn_handler(intent, desk), asking, page.all, **EVENT)
+        page.stop.click(self._stop, None, None, **EVENT)
+        # Gradio itself notices a closed tab only when the generator yields, and one that waits
+        # for a model to load does not.
+        blocks.unload(self._leave)
+        for button, change in {
+            page.undo: Story.undo,
+            page.redo: Story.redo,
+            page.earlier: lambda story: story.choose(-1),
+            page.later: lambda story: story.choose(+1),
+        }.items():
+            button.click(self._changing(change), [page.saved], page.all, **EVENT)
+        page.begin.click(self._begin, [page.saved, page.opening], page.all, **EVENT)
+
+    async def _arrive(self, saved: object, typed: object, request: gr.Request) -> View:
+        """The page opens, or is reloaded: bring back the story and what was left unanswered."""
+        page = self._layout
+        story = self._stories.put(session_of(request), from_json(saved))
+        view = page.show(story) | await self._see(saved, None, request)
+        if story.draft:
+            view[page.mode] = gr.update(value=story.draft.mode, visible=not story.speakers)
+        unsent = typed[0] if isinstance(typed, list) and typed else ""
+        words = str(unsent) or (story.draft.text if story.draft else "")
+        # Beside its label, which the narrator just gave it.
+        view[page.box] = view.get(page.box, gr.update()) | {"value": words}
+        return view
+
+    async def _see(self, saved: object, chosen: str | None, request: gr.Request) -> View:
+        """Look at the server again, and take up the narrator that is (or should be) chosen."""
+        page, session = self._layout, session_of(request)
+        seen = await look(self._gateway, text.NO_ADAPTER)
+        # Only now: a turn may have been told while we looked.
+        story, busy = self._stories.get(session, saved), self._running.is_busy(session)
+        view = page.show_server(seen)
+        model = seen.find(chosen or story.model) or seen.best
+        if model is None:
+            return view
+        if model.id != story.model or chosen is None:
+            # The stock opening gives way to the new narrator's own, but not once it was sent.
+            stock = set() if busy else {"", *(known.first_opening for known in seen.models)}
+            story = self._stories.put(session, story.narrated_by(model, stock))
+            view |= page.settings_of(model) | ({} if busy else page.show(story))
+        view[page.model] = gr.update(choices=choices(seen.models), value=model.id)
+        return view
+
+    def _changing(self, change: Callable[[Story], Story]) -> Callable[..., Awaitable[View]]:
+        """A handler for a button that changes the story without asking the server."""
+
+        async def handler(saved: object, request: gr.Request) -> View:
+            return self._change(saved, session_of(request), change)
+
+        return handler
+
+    async def _begin(self, saved: object, opening: str, request: gr.Request) -> View:
+        view = self._change(saved, session_of(request), lambda story: story.anew(opening or ""))
+        return view | {self._layout.new_story: gr.update(open=False)}
+
+    def _change(self, saved: object, session: str, change: Callable[[Story], Story]) -> View:
+        if self._running.is_busy(session):
+            # The click was on its way when the answer began: it meant another state of things.
+            return {}
+        story = self._stories.put(session, change(self._stories.get(session, saved)))
+        return self._layout.show(story) | {self._layout.notice: ""}
+
+    async def _stop(self, request: gr.Request) -> None:
+        self._running.stop(session_of(request))
+
+    async def _leave(self, request: gr.Request) -> None:
+        self._running.stop(session_of(request))
+        self._stories.forget(session_of(request))
