@@ -15,6 +15,7 @@ from lmft.errors import DiskFullError, MachineError
 
 PACKAGE = Path(__file__).resolve().parent
 EMBEDDED_BASE = PACKAGE / "assets" / "base"
+_STAGING = ".staging-"
 
 
 def home() -> Path:
@@ -109,7 +110,8 @@ def publishing(target: Path) -> Iterator[Path]:
     """
     with disk_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=target.parent))
+        _sweep(target.parent)
+        staging = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{os.getpid()}-", dir=target.parent))
     try:
         with disk_errors(target.parent):
             yield staging
@@ -123,6 +125,24 @@ def publishing(target: Path) -> Iterator[Path]:
     finally:
         if staging.exists():
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what a killed process left half-written: its number is in the directory's name."""
+    for left in directory.glob(f"{_STAGING}*-*"):
+        owner = left.name.removeprefix(_STAGING).partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _appear(staging: Path, target: Path) -> None:

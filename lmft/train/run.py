@@ -42,9 +42,10 @@ def run(job: Job, console: Console) -> Adapter:
     """Train, measure, export, publish. Nothing half-written stays behind on any failure."""
     recipe, base, plan = job.recipe, job.base, job.plan
     fit = _fit(job, console)
-    samples = sample(fit.model, job.heldout, job.encoder, job.contract)
     variant = variant_name(base, plan, recipe.serve_base)
-    variant_path = export_variant(base, plan, fit.model, variant)
+    with console.status("  writing samples and the served base"):
+        samples = sample(fit.model, job.heldout, job.encoder, job.contract)
+        variant_path = export_variant(base, plan, fit.model, variant)
     adapter_id = ids.mint_adapter_id(base.alias, recipe.name)
     with paths.publishing(paths.adapters_dir() / adapter_id.directory) as staging:
         _save_weights(fit.model, staging, base)
@@ -52,7 +53,8 @@ def run(job: Job, console: Console) -> Adapter:
         # The reference loads the served base: make room for it first.
         del fit
         gc.collect()
-        write_reference(variant_path, staging, job.heldout, plan)
+        with console.status("  writing what the server must reproduce"):
+            write_reference(variant_path, staging, job.heldout, plan)
         job.contract.write(staging)
         (staging / "recipe.yaml").write_text(dump_recipe(_frozen(recipe, plan)), encoding="utf-8")
         _write_lines(staging / "metrics.jsonl", metrics)
@@ -76,11 +78,13 @@ def run(job: Job, console: Console) -> Adapter:
 def _fit(job: Job, console: Console) -> Fit:
     """Load, measure, train, measure again."""
     recipe, base, plan = job.recipe, job.base, job.plan
-    model = add_lora(load_base(base, plan), recipe.lora, recipe.training.seed)
+    with console.status(f"  loading {base.name}"):
+        model = add_lora(load_base(base, plan), recipe.lora, recipe.training.seed)
     window = min(base.context_length, 1024)
 
     def heldout_loss() -> float:
-        return heldout_nats_per_byte(model, job.heldout, job.encoder.eos_id, window)
+        with console.status("  measuring the held-out loss"):
+            return heldout_nats_per_byte(model, job.heldout, job.encoder.eos_id, window)
 
     before = heldout_loss()
     console.print(f"  held-out loss before: {before:.4f} nats per byte")

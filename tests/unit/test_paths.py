@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,18 @@ def test_a_hash_is_of_the_whole_file(tmp_path):
     assert paths.sha256_file(tmp_path / "a") == expected
     (tmp_path / "a").write_bytes(os.urandom(3_000_000))
     assert paths.sha256_file(tmp_path / "a") != expected
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    killed = subprocess.Popen(["sleep", "1000"])
+    killed.kill()
+    killed.wait()
+    dead, living = tmp_path / f".staging-{killed.pid}-x", tmp_path / f".staging-{os.getppid()}-x"
+    dead.mkdir()
+    living.mkdir()
+    with paths.publishing(tmp_path / "a"):
+        pass
+    assert not dead.exists()
+    assert living.exists()

@@ -62,7 +62,11 @@ class PlayPage:
             page.earlier: lambda story: story.choose(-1),
             page.later: lambda story: story.choose(+1),
         }.items():
-            button.click(self._changing(change), [page.saved], page.all, **EVENT)
+            # Every click of a quick series counts; Gradio's default drops those that come while
+            # one is on its way.
+            button.click(
+                self._changing(change), [page.saved], page.all, trigger_mode="multiple", **EVENT
+            )
         page.begin.click(self._begin, [page.saved, page.opening], page.all, **EVENT)
 
     async def _arrive(self, saved: object, typed: object, request: gr.Request) -> View:
