@@ -83,10 +83,10 @@ def train_shown(recipe: Recipe, console: Console, steps: int = 3) -> Adapter:
         console.print(f"  {reason}", highlight=False)
     mark = time.monotonic()
     with console.status("  loading the trainer"):
-        from lmft.train.quiet import quiet_libraries
-        from lmft.train.run import run
+        from lmft.train.environment import prepare_libraries
 
-        quiet_libraries()
+        prepare_libraries()
+        from lmft.train.run import run
     adapter = run(job, console)
 
     _headline(console, 3, "Publish the adapter", steps)

@@ -4,6 +4,7 @@ recipe.py      the YAML document and its checks
 servable.py    what vLLM can serve: asked before training starts
 plan.py        what `auto` means on this machine, and why
 prepare.py     all that can be known, and refused, before the heavy imports
+environment.py what the libraries read from the environment
 model.py       the base in 4-bit with a LoRA on it
 trainer.py     TRL's trainer without what is slow in it
 progress.py    what the person sees meanwhile

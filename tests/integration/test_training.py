@@ -87,8 +87,8 @@ def test_a_failed_training_leaves_nothing_behind(tmp_path: object) -> None:
 
 SETUP = """
 import json, torch
-from lmft.train.quiet import quiet_libraries
-quiet_libraries()
+from lmft.train.environment import prepare_libraries
+prepare_libraries()
 from lmft.bases import resolve_base
 from lmft.train.model import add_lora, four_bit_modules, load_base
 from lmft.train.plan import Plan

@@ -1,4 +1,4 @@
-"""Keep the libraries' own bars and advice off the screen: what matters, lmft says itself."""
+"""Settings that the libraries take from the environment, made before they are imported."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import os
 import warnings
 
 
-def quiet_libraries() -> None:
-    """Call once, at the start of a command that trains; never on import."""
+def prepare_libraries() -> None:
+    """Call once, before torch is imported, in a command that trains; never on import.
+
+    Keeps the libraries' own bars and advice off the screen (what matters, lmft says itself) and
+    makes torch's threads sleep while they wait: spinning, as is the default, one other busy
+    program on the same cores slows training down more than twofold.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("BITSANDBYTES_NOWELCOME", "1")
     import datasets
