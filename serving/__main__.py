@@ -68,7 +68,9 @@ async def _serve(options: argparse.Namespace) -> int:
         from ui.app import mount
 
         host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host  # noqa: S104
-        mount(app, base_url=f"http://{host}:{listener.getsockname()[1]}", api_key=api_key)
+        address = f"[{host}]" if ":" in host else host
+        port = listener.getsockname()[1]
+        mount(app, base_url=f"http://{address}:{port}", api_key=api_key)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     )

@@ -63,5 +63,6 @@ def build_app(
     errors.install(app)
     for routes in (health, models, completions, chat, play):
         app.include_router(routes.router)
+    errors.close(app, "/v1")
     app.add_middleware(Guard, api_key=api_key, host=host)
     return app

@@ -96,6 +96,19 @@ def _place(fault: Any) -> str:
     return ".".join(part for part in parts if part != "str" and "[" not in part)
 
 
+def close(app: FastAPI, prefix: str) -> None:
+    """Answer what no route took under `prefix`, before pages that are mounted later can."""
+
+    @app.api_route(
+        f"{prefix}/{{path:path}}",
+        methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        include_in_schema=False,
+    )
+    async def _unknown(path: str, request: Request) -> JSONResponse:
+        message = f"There is no {request.method} {prefix}/{path}; docs/api.md lists what there is."
+        return JSONResponse(error_body(message, "invalid_request_error", "unknown_route"), 404)
+
+
 def _fault(fault: Any) -> str:
     where = _place(fault) or "body"
     if fault["type"] == "extra_forbidden":

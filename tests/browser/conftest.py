@@ -22,13 +22,21 @@ SCREENSHOTS = Path(os.environ.get("LMFT_SCREENSHOTS", Path(__file__).parents[2] 
 expect.set_options(timeout=60_000)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before any fixture: without a browser, no engine need be started for it."""
+    if CHROMIUM.exists():
+        return
+    missing = pytest.mark.skip(
+        reason=f"{CHROMIUM} is missing: NO PAGE IS TESTED. apt-get install chromium, or set "
+        "LMFT_CHROMIUM to one of your own"
+    )
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(missing)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(
-            f"NO BROWSER TESTS: {CHROMIUM} is missing. apt-get install chromium, or set "
-            "LMFT_CHROMIUM to a Chromium of your own."
-        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,

@@ -6,7 +6,7 @@ import re
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.steps import (
     OpenPage,
@@ -40,10 +40,16 @@ def short(model: str) -> str:
     return model.rpartition(":")[2]
 
 
+def choose_adventure(page: Page, gateway: Gateway) -> None:
+    """Its opening is there afterwards: the page is this narrator's."""
+    choose(page, "Narrator", short(gateway.adapter_id))
+    expect(story(page)).to_contain_text("cold stone")
+
+
 def test_play_retry_undo_reload(gateway: Gateway, open_page: OpenPage, shoot: Shoot) -> None:
     page = open_page(gateway.url)
     arrive_at_play(page)
-    choose(page, "Narrator", short(gateway.adapter_id))
+    choose_adventure(page, gateway)
     unfold(page, "Settings")
     page.get_by_label("Seed").fill("7")
     send(page, "open the door")
@@ -82,7 +88,7 @@ def test_a_set_seed_tells_the_same_again(gateway: Gateway, open_page: OpenPage) 
     for _ in range(2):
         page = open_page(gateway.url)
         arrive_at_play(page)
-        choose(page, "Narrator", short(gateway.adapter_id))
+        choose_adventure(page, gateway)
         unfold(page, "Settings")
         page.get_by_label("Seed").fill("11")
         send(page, "look around")

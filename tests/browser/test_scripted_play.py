@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -36,7 +38,7 @@ def test_first_visit_meets_the_newest_adapter_and_plays_a_turn(
     page = open_page(scripted.url)
     arrive_at_play(page)
     expect(page.get_by_role("combobox", name="Narrator")).to_have_value(
-        "adventure 3f9a1c2b, 21 Nov 2026, on embedded"
+        re.compile("^adventure 3f9a1c2b, .*2026, on embedded$")
     )
     expect(story(page)).to_have_text(OPENING)
     page.get_by_label("Say").check()
@@ -140,7 +142,7 @@ def test_a_character_speaks_under_its_own_name(
     # Narrator and names come back after a reload.
     page.reload()
     expect(page.get_by_role("combobox", name="Narrator")).to_have_value(
-        "hesper aa11bb22, 20 Nov 2026, on embedded"
+        re.compile("^hesper aa11bb22")
     )
     expect(box(page, "Traveller says")).to_be_visible()
     shoot(page, "scripted-chat")

@@ -24,6 +24,8 @@ def adapter(name: str, created: int, state: str = "live") -> Model:
 
 
 BASE = Model("embedded")
+# Noon in Greenwich: the same date in nearly every time zone.
+NOON = 1795262400
 
 
 def test_everything_foreign_is_escaped() -> None:
@@ -52,13 +54,14 @@ def test_everything_foreign_is_escaped() -> None:
 
 
 def test_models_are_ordered_and_named() -> None:
-    old, new, broken = adapter("old", 5), adapter("new", 9), adapter("broken", 10, "failed")
+    old, new = adapter("old", NOON), adapter("new", NOON + 1)
+    broken = adapter("broken", NOON + 2, "failed")
     models = [BASE, old, new, broken]
     assert ordered(models) == [broken, new, old, BASE]
     assert newest_adapter(models) == new
     assert newest_adapter([BASE]) is None
     assert choices([old, BASE]) == [
-        ("old 1, 1 Jan 1970, on embedded", old.id),
+        ("old 1, 21 Nov 2026, on embedded", old.id),
         ("embedded (base model, not trained on your text)", "embedded"),
     ]
     assert broken.label.endswith("failed its check, not served")

@@ -16,6 +16,15 @@ from ui.running import Running, Stories
 from ui.saved import from_json
 from ui.story import Story
 
+# Every click of a quick series counts, and their results arrive in the order of the clicks; left
+# alone, Gradio drops clicks, or lets a later result be overtaken by an earlier one.
+IN_ORDER = {
+    **EVENT,
+    "trigger_mode": "multiple",
+    "concurrency_id": "story",
+    "concurrency_limit": 1,
+}
+
 
 class PlayPage:
     """Built inside a `gr.Blocks` context; the story itself lives in the visitor's browser.
@@ -62,12 +71,8 @@ class PlayPage:
             page.earlier: lambda story: story.choose(-1),
             page.later: lambda story: story.choose(+1),
         }.items():
-            # Every click of a quick series counts; Gradio's default drops those that come while
-            # one is on its way.
-            button.click(
-                self._changing(change), [page.saved], page.all, trigger_mode="multiple", **EVENT
-            )
-        page.begin.click(self._begin, [page.saved, page.opening], page.all, **EVENT)
+            button.click(self._changing(change), [page.saved], page.all, **IN_ORDER)
+        page.begin.click(self._begin, [page.saved, page.opening], page.all, **IN_ORDER)
 
     async def _arrive(self, saved: object, typed: object, request: gr.Request) -> View:
         """The page opens, or is reloaded: bring back the story and what was left unanswered."""
