@@ -118,6 +118,11 @@ def _read_config(path: Path, name: str) -> dict[str, Any]:
             f"The base model {name} asks for code of its own (config.json: {', '.join(found)}).",
             "lmft runs no remote code; use a base that transformers knows.",
         )
+    if "quantization_config" in config:
+        raise BaseModelError(
+            f"The base model {name} is quantised already.",
+            "Give the unquantised one; lmft quantises it itself (`quantization: nf4`).",
+        )
     return config
 
 
@@ -136,11 +141,26 @@ def _eos_token(path: Path, name: str) -> str:
     token = config.get("eos_token")
     text = token.get("content") if isinstance(token, dict) else token
     if not isinstance(text, str):
+        text = _eos_by_id(path)
+    if text is None:
         raise BaseModelError(
             f"The tokenizer of the base model {name} names no eos_token.",
             "Set it in tokenizer_config.json: a model must be able to end a text.",
         )
     return text
+
+
+def _eos_by_id(path: Path) -> str | None:
+    """The token that config.json names by number: GPT-2's own tokenizer files leave it at that."""
+    try:
+        wanted = json.loads((path / "config.json").read_text(encoding="utf-8"))["eos_token_id"]
+        tokenizer = json.loads((path / "tokenizer.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError):
+        return None
+    for token in tokenizer.get("added_tokens") or []:
+        if token.get("id") == wanted:
+            return str(token["content"])
+    return None
 
 
 def _context_length(config: dict[str, Any]) -> int:

@@ -24,9 +24,9 @@ class Gpu:
 
 @cache
 def gpus() -> tuple[Gpu, ...]:
-    """NVIDIA GPUs by nvidia-smi; none when there is no driver."""
+    """NVIDIA GPUs by nvidia-smi; none without a driver, or hidden by CUDA_VISIBLE_DEVICES."""
     command = shutil.which("nvidia-smi")
-    if command is None:
+    if command is None or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return ()
     query = "--query-gpu=name,memory.total,memory.free,compute_cap"
     try:

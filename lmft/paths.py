@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from lmft.errors import DiskFullError, MachineError
 
 PACKAGE = Path(__file__).resolve().parent
@@ -83,18 +85,26 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full or read-only disk under `path` into one of ours."""
     try:
         yield
+    except SafetensorError as error:
+        # Its file errors are no OSError; the system's number is only in the text.
+        if f"os error {errno.ENOSPC}" in str(error):
+            raise _full(path) from error
+        raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"The disk of {path} is full.",
-                "Free some space, or set LMFT_HOME to another disk.",
-            ) from error
+            raise _full(path) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise MachineError(
                 f"Cannot write to {path}: {os.strerror(error.errno)}.",
                 "Set LMFT_HOME to a directory you can write to.",
             ) from error
         raise
+
+
+def _full(path: Path) -> DiskFullError:
+    return DiskFullError(
+        f"The disk of {path} is full.", "Free some space, or set LMFT_HOME to another disk."
+    )
 
 
 @contextlib.contextmanager

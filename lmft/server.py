@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.25
 def server_command(
     port: int, *, host: str = "127.0.0.1", model: str | None = None, ui: bool = True
 ) -> list[str]:
-    command = [sys.executable, "-m", "serving", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "serving", "--host", host, "--port", str(port)]
     command += ["--model", model] if model else []
     return command if ui else [*command, "--no-ui"]
 

@@ -25,8 +25,10 @@ find_python() {
 if [ ! -x $venv/bin/python ]; then
   python=$(find_python)
   say "creating $venv with $($python --version)"
-  $python -m venv $venv ||
+  $python -m venv $venv || {
+    rm -rf $venv
     fail "cannot create a virtual environment (on Debian and Ubuntu: apt install python3-venv)"
+  }
 fi
 pip() { $venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
 

@@ -13,6 +13,8 @@ from lmft.corpus.split import content_hash, split
 from lmft.errors import CorpusError
 from lmft.format.fold import fold_quotes
 
+ENOUGH_DOCUMENTS = 10
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -81,7 +83,10 @@ def compile_corpus(
     # A small corpus is cut finer, or its held-out part would be a single accident.
     total = sum(document.n_bytes for document in unique)
     part_bytes = max(500, min(PART_BYTES, total // 20))
-    parts = [part for document in unique for part in cut_long(document, part_bytes)]
+    # With documents enough, whole ones are held out; a few long ones must be cut for that.
+    parts = unique
+    if len(unique) < ENOUGH_DOCUMENTS:
+        parts = [part for document in unique for part in cut_long(document, part_bytes)]
     train, heldout = split(parts, heldout_share)
     digest = hashlib.sha256("".join(content_hash(part) for part in train + heldout).encode())
     return Corpus(

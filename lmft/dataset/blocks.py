@@ -35,7 +35,8 @@ def pack(documents: Sequence[Encoded], block_tokens: int) -> Blocks:
     """Lay the documents end to end and cut blocks of T = min(block_tokens, total) tokens.
 
     The last block reaches back over the one before it, with those labels ignored, so that
-    every trained token counts exactly once and every block is full.
+    every trained token is a label exactly once and every block is full. (The loss shifts
+    inside a block, so the first label of each has nothing before it and is not scored.)
 
     Raises:
         ValueError: no token of any document is trained.

@@ -31,7 +31,8 @@ def sample(
             temperature=contract.sampler.temperature,
             top_p=contract.sampler.top_p,
             repetition_penalty=contract.sampler.repetition_penalty,
-            max_new_tokens=contract.sampler.max_tokens,
+            top_k=0,
+            max_new_tokens=min(contract.sampler.max_tokens, contract.context_length - len(ids)),
             pad_token_id=encoder.eos_id,
         )
         text = encoder.decode(output[0, len(ids) :].tolist())

@@ -50,7 +50,7 @@ def show(name: str, console: Console) -> None:
     }
     for label, value in facts.items():
         console.print(f"[bold]{label:>10}[/]  ", Text(value), sep="", soft_wrap=True)
-    lines = (adapter.path / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (adapter.path / "samples.jsonl").read_text(encoding="utf-8").strip().split("\n")
     for sample in map(json.loads, lines):
         console.print()
         console.print(Text(sample["prompt"], style="dim"), Text(sample["text"]), sep="")

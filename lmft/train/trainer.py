@@ -41,7 +41,8 @@ class BlockTrainer(SFTTrainer):  # type: ignore[misc]
         """
         outputs = model(**inputs, use_cache=False, fused_lm_head=True)
         n_tokens = outputs.label_mask.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = -outputs.log_probs.sum() / n_tokens
+        # A block may hold only what is not learnt, a long system prompt say: its loss is 0.
+        loss = -outputs.log_probs.sum() / torch.as_tensor(n_tokens).clamp(min=1)
         return (loss, outputs) if return_outputs else loss
 
 

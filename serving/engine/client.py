@@ -91,7 +91,7 @@ class EngineClient:
                     _raise_for(
                         response.status_code, (await response.aread()).decode(errors="replace")
                     )
-                async for line in response.aiter_lines():
+                async for line in _lines(response):
                     if not line.startswith("data: "):
                         continue
                     if line == "data: [DONE]":
@@ -103,6 +103,15 @@ class EngineClient:
         except (httpx.HTTPError, ValueError) as error:
             raise EngineError("vLLM went away in mid-answer.", "Try again shortly.") from error
         raise EngineError("vLLM ended its answer early.", "Try again shortly.")
+
+
+async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
+    """Lines split at line feeds only; httpx splits at U+2028 too, which JSON may hold."""
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.decode().rstrip("\r")
 
 
 def _raise_for(status: int, text: str) -> None:

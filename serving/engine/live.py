@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from lmft.errors import NotFoundError, ProbeFailedError
+from lmft.errors import EngineError, NotFoundError, ProbeFailedError
 from lmft.format.contract import FormatContract
 from lmft.ids import parse_adapter_id
 from lmft.registry.adapters import Adapter, get_adapter, list_adapters, verify
@@ -108,8 +109,10 @@ class LiveAdapters:
             self._probes[public] = await probe(
                 self._client, adapter, name, self.base.engine_name, self._slots
             )
-        except ProbeFailedError:
-            await self._client.unload_adapter(name)
+        except BaseException:
+            # Whatever went wrong: the next request must be able to load it afresh.
+            with contextlib.suppress(EngineError, UpstreamRefusal):
+                await self._client.unload_adapter(name)
             raise
         served = ServedModel(public, name, digest[:12], adapter.contract)
         self._live[public] = served

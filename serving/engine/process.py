@@ -86,6 +86,8 @@ class EngineProcess:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
+                    # Never a module from the folder that somebody happens to stand in.
+                    "-P",
                     "-m",
                     "serving.engine.child",
                     str(os.getpid()),

@@ -91,7 +91,12 @@ class Supervisor:
                     log.error("%s", error)
                     if failures >= MAX_FAILED_RESTARTS:
                         raise
-        except LmftError as error:
+                    # It may live and yet not serve: only a dead one is started again.
+                    await self.engine.stop()
+        except Exception as error:
+            if not isinstance(error, LmftError):
+                log.error("unexpected error", exc_info=error)
+                error = EngineError(f"The engine could not be used: {error}.", "See its log.")
             self.failure = error
             self.status = Status("failed", "failed", str(error))
         finally:

@@ -38,7 +38,8 @@ def usage(raw: dict[str, Any] | None) -> dict[str, int] | None:
 
 
 def event(data: dict[str, Any]) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+    # ASCII: many clients tear a line at U+2028 and its like.
+    return f"data: {json.dumps(data)}\n\n"
 
 
 async def event_stream(

@@ -122,6 +122,7 @@ def test_a_base_without_a_fast_tokenizer_is_refused(base):
 @pytest.mark.parametrize("eos_token", [None, 5, {}])
 def test_a_base_that_cannot_end_a_text_is_refused(base, eos_token):
     edit(base / "tokenizer_config.json", eos_token=eos_token)
+    edit(base / "config.json", eos_token_id=None)
     assert "names no eos_token" in refusal(base).message
 
 
@@ -165,3 +166,13 @@ def test_a_hub_id_that_is_not_on_this_machine_is_one_line_when_offline():
     error = refusal("openai-community/lmft-test-of-no-such-model")
     assert "HF_HUB_OFFLINE is set" in error.message
     assert "embedded" in error.hint
+
+
+def test_the_end_of_text_may_be_named_by_its_number_alone_as_gpt2_does(base):
+    edit(base / "tokenizer_config.json", eos_token=None)
+    assert resolve_base(str(base)).eos_token == "<|endoftext|>"
+
+
+def test_a_base_that_is_quantised_already_is_refused(base):
+    edit(base / "config.json", quantization_config={"quant_method": "bitsandbytes"})
+    assert "quantised already" in refusal(base).message

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from lmft.corpus.documents import Message, Role
-from lmft.format.contract import FormatContract
+from lmft.format.contract import FormatContract, default_stops
 from lmft.format.fold import fold_quotes
 from lmft.format.render import render_chat_prompt
 from lmft.play.actions import Mode
@@ -58,9 +58,7 @@ async def chat(body: ChatRequest, request: Request) -> Response:
 def _question(body: ChatRequest, model: ServedModel, state: Gateway) -> tuple[str, dict[str, Any]]:
     wanted = body.max_completion_tokens or body.max_tokens
     common = (
-        engine_fields(body, model)
-        | openai_fields(body)
-        | {"stop": stops(body.stop, model.contract)}
+        engine_fields(body, model) | openai_fields(body) | {"stop": _stops(body, model.contract)}
     )
     if model.contract.chat_template == "base":
         messages = [_for_engine(message, model) for message in body.messages]
@@ -71,9 +69,15 @@ def _question(body: ChatRequest, model: ServedModel, state: Gateway) -> tuple[st
     return "/v1/completions", common | {"prompt": ids, "max_tokens": limit}
 
 
+def _stops(body: ChatRequest, contract: FormatContract) -> list[str]:
+    if contract.kind == "base" and body.stop is None:
+        return list(default_stops("chat", None))
+    return stops(body.stop, contract)
+
+
 def _rendered(body: ChatRequest, contract: FormatContract) -> str:
-    """A chat model gets `Name: text` lines; a narrator gets a story in which the user acts."""
-    if contract.kind in ("chat", "instruct"):
+    """A narrator gets a story in which the user acts, every other model `Name: text` lines."""
+    if contract.kind in ("chat", "instruct", "base"):
         return render_chat_prompt([_message(message) for message in body.messages], contract)
     mode: Mode = "do" if contract.kind == "adventure" else "story"
     turns = [
