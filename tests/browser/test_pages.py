@@ -20,7 +20,6 @@ from tests.browser.steps import (
     press,
     send,
     story,
-    unfold,
 )
 from tests.conftest import Gateway
 
@@ -50,8 +49,6 @@ def test_play_retry_undo_reload(gateway: Gateway, open_page: OpenPage, shoot: Sh
     page = open_page(gateway.url)
     arrive_at_play(page)
     choose_adventure(page, gateway)
-    unfold(page, "Settings")
-    page.get_by_label("Seed").fill("7")
     send(page, "open the door")
     expect_steps(page, 1)
     expect(story(page).locator(".player")).to_have_text("> You open the door.")
@@ -63,7 +60,6 @@ def test_play_retry_undo_reload(gateway: Gateway, open_page: OpenPage, shoot: Sh
 
     press(page, "Retry")
     expect(page.get_by_test_id("alternatives")).to_have_text("2/2")
-    expect(page.get_by_test_id("play-status")).to_contain_text("seed 8")
     press(page, "◀ Previous")
     expect(page.get_by_test_id("alternatives")).to_have_text("1/2")
     assert story(page).inner_text() == told
@@ -81,20 +77,6 @@ def test_play_retry_undo_reload(gateway: Gateway, open_page: OpenPage, shoot: Sh
     expect(page.get_by_test_id("alternatives")).to_have_text("1/2")
     press(page, "Redo")
     expect_steps(page, 2)
-
-
-def test_a_set_seed_tells_the_same_again(gateway: Gateway, open_page: OpenPage) -> None:
-    told = []
-    for _ in range(2):
-        page = open_page(gateway.url)
-        arrive_at_play(page)
-        choose_adventure(page, gateway)
-        unfold(page, "Settings")
-        page.get_by_label("Seed").fill("11")
-        send(page, "look around")
-        expect_steps(page, 1)
-        told.append(story(page).inner_text())
-    assert told[0] == told[1]
 
 
 def test_the_character_speaks(gateway: Gateway, open_page: OpenPage, shoot: Shoot) -> None:

@@ -228,6 +228,14 @@ def test_a_turn_is_rendered_streamed_and_trimmed_by_the_contract(gateway: Gatewa
     assert "\n>" not in str(done["text"])
 
 
+def test_the_same_seed_tells_the_same_again(gateway: Gateway) -> None:
+    opening = {"by": "narrator", "text": "You stand before a door of black oak."}
+    action = {"by": "player", "mode": "do", "text": "look around"}
+    with gateway.client() as http:
+        told = [play(http, gateway.adapter_id, opening, action)[-1]["text"] for _ in range(3)]
+    assert len(set(told)) == 1
+
+
 def test_a_continuation_stays_with_the_narrator(gateway: Gateway) -> None:
     with gateway.client() as http:
         events = play(http, gateway.adapter_id, {"by": "narrator", "text": "You hear a bell."})
