@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The adapters you have trained.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+corpus_app = typer.Typer(help="Text compiled for training.", no_args_is_help=True)
+app.add_typer(corpus_app, name="corpus")
 
 Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 [default: 8321].")
@@ -30,6 +33,15 @@ Data = Annotated[
     Path | None,
     typer.Option(help="A .txt, .md or .jsonl file, or a folder of them [default: the recipe's]."),
 ]
+
+
+class CorpusKind(enum.StrEnum):
+    auto = "auto"
+    story = "story"
+    adventure = "adventure"
+    chat = "chat"
+    instruct = "instruct"
+    preference = "preference"
 
 
 @app.command()
@@ -59,11 +71,9 @@ def train(
 ) -> None:
     """Fine-tune by a recipe and publish the adapter."""
     from lmft.demo import train_shown
-    from lmft.train.recipe import find_recipe, load_recipe, with_data
+    from lmft.train.recipe import find_recipe, load_recipe
 
-    loaded = load_recipe(find_recipe(recipe), tuple(set_ or ()))
-    if data is not None:
-        loaded = with_data(loaded, data)
+    loaded = load_recipe(find_recipe(recipe), set_ or (), data)
     console = _console()
     adapter = train_shown(loaded, console)
     console.print(
@@ -115,6 +125,61 @@ def doctor() -> None:
     from lmft.doctor import report
 
     report(_console())
+
+
+@corpus_app.command("build")
+def build_corpus(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files and folders: text, Markdown, HTML, EPUB, DOCX, PDF, CSV, JSONL, scripts, "
+            "Discord, WhatsApp, SillyTavern, Rasa, Twine, Ink, AI Dungeon. A folder may mix them.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for what is made of them.")],
+    kind: Annotated[
+        CorpusKind, typer.Option(help="What all of it is to be learnt as.")
+    ] = CorpusKind.auto,
+    base: Annotated[
+        str, typer.Option(help="Base whose tokens the pre-flight shows and counts.")
+    ] = "embedded",
+    heldout: Annotated[
+        float, typer.Option(min=0.01, max=0.5, help="Share of the text kept for measuring.")
+    ] = 0.1,
+    model_plays: Annotated[
+        str | None, typer.Option(help="The speaker the model learns, for scripts and logs.")
+    ] = None,
+    you_play: Annotated[str | None, typer.Option(help="The speaker that you play.")] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave bad rows and files out instead of refusing.")
+    ] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="The report as JSON, nothing else.")
+    ] = False,
+) -> None:
+    """Compile text: read, clean, name the speakers, drop repeats, split, and look at it all."""
+    from lmft.compile import build
+    from lmft.corpus.build import Settings
+
+    settings = Settings(kind.value, heldout, model_plays, you_play, skip_bad)
+    build(inputs, out, settings, base, _console(), json_only=json_)
+
+
+@corpus_app.command("show")
+def show_corpus(
+    corpus: Annotated[Path, typer.Argument(help="A folder that `lmft corpus build` made.")],
+    base: Annotated[
+        str, typer.Option(help="Base whose tokens are shown and counted.")
+    ] = "embedded",
+    json_: Annotated[
+        bool, typer.Option("--json", help="The report as JSON, nothing else.")
+    ] = False,
+) -> None:
+    """What was made of a text, and its tokens as the model will see them."""
+    from lmft.compile import show
+
+    show(corpus, base, _console(), json_only=json_)
 
 
 @models_app.command("list")

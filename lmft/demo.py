@@ -21,7 +21,7 @@ from lmft.server import (
     require_vllm,
     running_server,
 )
-from lmft.train.recipe import Recipe, find_recipe, load_recipe, with_data
+from lmft.train.recipe import Recipe, find_recipe, load_recipe
 
 _STEPS = 5
 _SEED = 4
@@ -37,9 +37,7 @@ def demo(data: Path | None, check: bool, port: int | None, console: Console) -> 
         port = free_port() if check else DEFAULT_PORT
     require_port(port)
 
-    recipe = load_recipe(find_recipe("adventure"))
-    if data is not None:
-        recipe = with_data(recipe, data)
+    recipe = load_recipe(find_recipe("adventure"), data=data)
     adapter = train_shown(recipe, console, steps=_STEPS)
 
     _headline(console, 4, "Serve it with vLLM and prove that it is the one that was trained")
@@ -66,12 +64,15 @@ def train_shown(recipe: Recipe, console: Console, steps: int = 3) -> Adapter:
     from lmft.train.prepare import prepare
 
     job = prepare(recipe)
-    for note in job.corpus.notes:
+    for note in (*job.corpus.info.notes, *job.preflight.warnings):
         console.print(Text(f"  {note}", style="yellow"))
-    console.print(f"  {job.corpus.summary()}")
-    train_tokens = sum(len(document.ids) for document in job.train)
-    bytes_per_token = job.corpus.train_bytes / train_tokens
-    console.print(f"  {train_tokens:,} tokens an epoch, {bytes_per_token:.2f} bytes a token")
+    console.print(f"  {job.corpus.info.summary()}")
+    seen = job.preflight
+    for line in (
+        f"{seen.train.n_tokens:,} tokens to train on, {seen.bytes_per_token:.2f} bytes a token",
+        f"what was made of the text: lmft corpus show {job.corpus.path}",
+    ):
+        console.print(f"  {line}", soft_wrap=True, highlight=False)
 
     _headline(
         console,

@@ -3,7 +3,8 @@
     LmftError
     +-- UserError            the person can mend it; exit code 2
     |   +-- InputError       a file or folder that cannot be used
-    |   |   +-- CorpusError  readable, but not trainable (empty, too small, no text)
+    |   |   +-- CorpusError  readable, but not trainable (too small, kinds mixed up, a leak)
+    |   |       +-- BadInputError  rows or files that are broken; carries all of them
     |   +-- RecipeError      a recipe key or value; carries all faults at once
     |   +-- BaseModelError   a base model that is unknown, unsafe or not servable
     |   +-- NotFoundError    no adapter, recipe or model of that name
@@ -20,6 +21,8 @@ one line; serving.gateway.errors maps the tree to HTTP. Nothing here knows of ei
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class LmftError(Exception):
@@ -48,6 +51,25 @@ class InputError(UserError):
 
 class CorpusError(InputError):
     code = "invalid_corpus"
+
+
+class BadInputError(CorpusError):
+    """Attributes:
+    faults: a line each, with file and place; capped. n_faults: all of them.
+    """
+
+    code = "bad_input"
+
+    def __init__(self, faults: Sequence[str], n_faults: int) -> None:
+        self.faults = tuple(faults)
+        self.n_faults = n_faults
+        more = f"\n  ... and {n_faults - len(faults)} more" if n_faults > len(faults) else ""
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        plural = "s" if n_faults > 1 else ""
+        super().__init__(
+            f"{n_faults} fault{plural} in the input, nothing was written:{listed}{more}\n",
+            "Mend them, or leave those rows and files out with --skip-bad.",
+        )
 
 
 class RecipeError(UserError):

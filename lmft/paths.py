@@ -41,6 +41,10 @@ def bases_dir() -> Path:
     return home() / "bases"
 
 
+def corpora_dir() -> Path:
+    return home() / "corpora"
+
+
 def recipes_dir() -> Path:
     """The shipped recipes: beside the packages in a checkout, inside `lmft` in a wheel."""
     checkout = PACKAGE.parent / "recipes"

@@ -3,33 +3,82 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+Kind = Literal["story", "adventure", "chat", "instruct", "preference"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A function that the assistant called; `arguments` is JSON text, as OpenAI's API has it."""
+
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True)
 class Message:
+    """One turn.
+
+    Attributes:
+        name: the speaker, where the source names one; None for OpenAI's plain roles and for
+            narration (role `system`).
+        trained: False for an assistant's turn that is context only (OpenAI's `weight: 0`).
+    """
+
     role: Role
     content: str
+    name: str | None = None
+    trained: bool = True
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True)
 class Document:
-    """One story, or one conversation when `messages` is set (then `text` is empty).
+    """One part of a story, one conversation, or one preference.
 
-    A part of a longer text has `begins` or `ends` (or both) False; the trainer writes
-    end-of-text only after one that ends.
+    A story (`kind` story or adventure) has `text`; a conversation (chat, instruct) has
+    `messages`; a preference has `messages` (the prompt) and `chosen` and `rejected`.
+
+    Attributes:
+        source: the file's shown name, with `:LINE` where the document begins if it is not the
+            whole file.
+        begins, ends: False for a part of a longer story that does not begin or end there. The
+            trainer writes end-of-text only after a part that ends. Parts of one story follow
+            each other in order; `text` of all of them joined is the story.
+        scene: number of the scene or chapter within the story, from 0; parts of one scene share it.
+        story: number of the story within the corpus; the compiler sets it, readers need not.
+        uncast: True for a log or script whose messages have names but no roles yet: the
+            reader gives every speaker the role `user`, and lmft.corpus.cast decides later
+            which of them the model plays.
+        tools: the tools that the assistant could call, as JSON text; empty for none.
     """
 
     source: str
+    kind: Kind = "story"
     text: str = ""
     messages: tuple[Message, ...] = ()
+    chosen: tuple[Message, ...] = ()
+    rejected: tuple[Message, ...] = ()
     begins: bool = True
     ends: bool = True
+    scene: int = 0
+    story: int = 0
+    uncast: bool = False
+    tools: str = ""
+
+    @property
+    def words(self) -> str:
+        """All that is said in it, for what counts or compares words."""
+        if self.text:
+            return self.text
+        turns = self.messages + self.chosen + self.rejected
+        return "\n".join(turn.content for turn in turns)
 
     @property
     def n_bytes(self) -> int:
-        if self.messages:
-            return sum(len(message.content.encode()) for message in self.messages)
-        return len(self.text.encode())
+        """Bytes of UTF-8 of everything that a person wrote in it."""
+        turns = self.messages + self.chosen + self.rejected
+        return len(self.text.encode()) + sum(len(turn.content.encode()) for turn in turns)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from lmft.dataset.encode import Encoded
 
 IGNORED = -100
+# A block reads at most this share of its tokens again to begin where a paragraph does.
+_REREAD_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -34,25 +36,65 @@ class Blocks:
 def pack(documents: Sequence[Encoded], block_tokens: int) -> Blocks:
     """Lay the documents end to end and cut blocks of T = min(block_tokens, total) tokens.
 
-    The last block reaches back over the one before it, with those labels ignored, so that
-    every trained token is a label exactly once and every block is full. (The loss shifts
-    inside a block, so the first label of each has nothing before it and is not scored.)
+    A block begins where a paragraph or a turn does, or where a sentence does if that is too
+    far back: it reads again, without learning it again, what the block before had of it. So
+    every trained token is a label exactly once (but the very first, which nothing comes
+    before), and is learnt with something before it. The last block reaches back to be full.
+    Blocks with nothing to learn are left out.
 
     Raises:
         ValueError: no token of any document is trained.
     """
-    ids = np.array([token for document in documents for token in document.ids], dtype=np.int64)
-    trained = np.array([flag for document in documents for flag in document.trained], dtype=bool)
-    labels = np.where(trained, ids, IGNORED)
+    ids = _joined([document.ids for document in documents]).astype(np.int64)
+    trained = _joined([document.trained for document in documents]).astype(bool)
     if not trained.any():
         raise ValueError("no token would be trained")
+    paragraphs = _placed(documents, [document.starts for document in documents])
+    sentences = _placed(documents, [document.sentences for document in documents])
     length = min(block_tokens, len(ids))
-    n_full, rest = divmod(len(ids), length)
-    ids_NT = ids[: n_full * length].reshape(n_full, length)
-    labels_NT = labels[: n_full * length].reshape(n_full, length)
-    if rest:
-        tail_labels = labels[-length:].copy()
-        tail_labels[: length - rest] = IGNORED
-        ids_NT = np.concatenate([ids_NT, ids[None, -length:]])
-        labels_NT = np.concatenate([labels_NT, tail_labels[None]])
-    return Blocks(ids_NT, labels_NT)
+    blocks, labels = [], []
+    done = 0
+    while done < len(ids):
+        begin = _begin(done, paragraphs, sentences, int(length * _REREAD_SHARE))
+        begin = min(begin, len(ids) - length)
+        end = begin + length
+        label = np.where(trained[begin:end], ids[begin:end], IGNORED)
+        label[: done - begin] = IGNORED
+        if (label != IGNORED).any():
+            blocks.append(ids[begin:end])
+            labels.append(label)
+        done = end
+    return Blocks(np.stack(blocks), np.stack(labels))
+
+
+def _begin(
+    done: int,
+    paragraphs: npt.NDArray[np.int64],
+    sentences: npt.NDArray[np.int64],
+    max_reread: int,
+) -> int:
+    """Where the block starts whose first new token is `done`; at least one token before it."""
+    if done == 0:
+        return 0
+    for starts in (paragraphs, sentences):
+        place = int(np.searchsorted(starts, done - 1, side="right")) - 1
+        if place >= 0 and done - int(starts[place]) <= max_reread:
+            return int(starts[place])
+    return done - 1
+
+
+def _joined(arrays: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.generic]:
+    return np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.int64)
+
+
+def _placed(
+    documents: Sequence[Encoded], starts: Sequence[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.int64]:
+    """Places within documents to places within all of them laid end to end."""
+    ends = np.cumsum([len(document.ids) for document in documents])
+    return np.concatenate(
+        [
+            place + end - len(document.ids)
+            for place, end, document in zip(starts, ends, documents, strict=True)
+        ]
+    )

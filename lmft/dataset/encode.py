@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from lmft.corpus.documents import Document
 from lmft.errors import BaseModelError
 from lmft.format.contract import Speakers
-from lmft.format.render import render_conversation
+from lmft.format.fold import fold_quotes
+from lmft.format.render import Span, render_conversation
+
+# A player's action line stays with the paragraph before it, which it answers.
+_PARAGRAPH_END = re.compile(r"\n+(?=[^\n>])")
+_SENTENCE_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019)]*(?=\s)")
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of one document and, for each, whether the loss counts it."""
+    """One document as (T,) token ids.
 
-    ids: list[int]
-    trained: list[bool]
+    Attributes:
+        trained: for each token whether the loss counts it.
+        starts: the tokens with which paragraphs or turns start, rising.
+        sentences: the tokens with which the sentences of a story start, rising.
+    """
+
+    ids: npt.NDArray[np.int32]
+    trained: npt.NDArray[np.bool_]
+    starts: npt.NDArray[np.int64]
+    sentences: npt.NDArray[np.int64]
     n_bytes: int
 
 
@@ -30,8 +47,11 @@ class Encoder:
     the special id; end-of-text is only what `encode` itself puts at a document's end.
     """
 
-    def __init__(self, base_path: Path, eos_token: str) -> None:
-        """Raises BaseModelError when the tokenizer cannot be read or does not know `eos_token`."""
+    def __init__(self, base_path: Path, eos_token: str, *, straight_quotes: bool = False) -> None:
+        """`straight_quotes`: fold typographic quotes, for a base whose vocabulary has none.
+
+        Raises BaseModelError when the tokenizer cannot be read or does not know `eos_token`.
+        """
         file = base_path / "tokenizer.json"
         try:
             self._tokenizer = Tokenizer.from_file(str(file))
@@ -48,6 +68,7 @@ class Encoder:
             )
         self.eos_id: int = eos_id
         self.eos_token = eos_token
+        self.straight_quotes = straight_quotes
 
     @property
     def vocab_size(self) -> int:
@@ -60,33 +81,73 @@ class Encoder:
         return sorted({ids[0] for ids in encoded if len(ids) == 1})
 
     def text(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        return self._tokenizer.encode(self._folded(text), add_special_tokens=False).ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return self._tokenizer.decode([int(token) for token in ids], skip_special_tokens=True)
+
+    def piece(self, token: int) -> str:
+        """One token as text: `\ufffd` for bytes that are no whole character by themselves."""
+        return self._tokenizer.decode([token], skip_special_tokens=False)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, without ever holding them."""
+        folded = [self._folded(text) for text in texts]
+        return [
+            len(encoding)
+            for encoding in self._tokenizer.encode_batch_fast(folded, add_special_tokens=False)
+        ]
 
     def encode(self, document: Document, speakers: Speakers | None) -> Encoded:
-        """Stories are learnt whole, conversations on the assistant's words only.
+        """Stories are learnt whole, conversations on the model's words only.
 
-        The whole conversation is tokenised as one text, so that training sees the same ids as
-        a prompt of it does; a token counts as trained when its first byte lies in a trained span.
+        The whole document is tokenised as one text, so that training sees the same ids as a
+        prompt of it does; a token counts as trained when its first byte lies in a trained span.
+        End-of-text follows only a document that ends, and is learnt if what it ends is.
         """
-        if not document.messages:
-            ids = self.text(document.text)
-            trained = [True] * len(ids)
-        else:
-            ids, trained = self._conversation(document, speakers or Speakers())
+        spans = spans_of(document, speakers or Speakers())
+        # Folding keeps the length, so that the spans' places hold.
+        text = self._folded("".join(span.text for span in spans))
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        firsts = np.fromiter((start for start, _ in encoding.offsets), np.int64, len(encoding))
+        span_ends = np.cumsum([len(span.text) for span in spans])
+        is_trained = np.array([span.trained for span in spans], dtype=bool)
+        span_of_token = np.searchsorted(span_ends, firsts, side="right")
+        trained = is_trained[np.minimum(span_of_token, len(spans) - 1)]
+        ids = np.array(encoding.ids, dtype=np.int32)
         if document.ends:
-            ids.append(self.eos_id)
-            trained.append(True)
-        return Encoded(ids, trained, document.n_bytes)
-
-    def _conversation(self, document: Document, speakers: Speakers) -> tuple[list[int], list[bool]]:
-        spans = render_conversation(document.messages, speakers)
-        encoding = self._tokenizer.encode(
-            "".join(span.text for span in spans), add_special_tokens=False
+            ids = np.append(ids, np.int32(self.eos_id))
+            trained = np.append(trained, trained[-1] if len(trained) else True)
+        if document.messages:
+            starts, sentences = _turn_starts(spans), []
+        else:
+            starts = [0, *(match.end() for match in _PARAGRAPH_END.finditer(text))]
+            sentences = [match.end() for match in _SENTENCE_END.finditer(text)]
+        return Encoded(
+            ids,
+            trained,
+            _tokens_at(starts, firsts),
+            _tokens_at(sentences, firsts),
+            document.n_bytes,
         )
-        trained_at: list[bool] = []
-        for span in spans:
-            trained_at += [span.trained] * len(span.text)
-        return encoding.ids, [trained_at[start] for start, _ in encoding.offsets]
+
+    def _folded(self, text: str) -> str:
+        return fold_quotes(text) if self.straight_quotes else text
+
+
+def spans_of(document: Document, speakers: Speakers) -> list[Span]:
+    """The document as the text that the model sees, and what of it is learnt."""
+    if document.messages:
+        return render_conversation(document.messages, speakers, tools=document.tools)
+    return [Span(document.text, trained=True)]
+
+
+def _turn_starts(spans: Sequence[Span]) -> list[int]:
+    ends = itertools.accumulate(len(span.text) for span in spans)
+    return [end - len(span.text) for end, span in zip(ends, spans, strict=True) if span.starts_turn]
+
+
+def _tokens_at(characters: Sequence[int], firsts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The first token at or after each character; `firsts` are the tokens' first characters."""
+    found = np.searchsorted(firsts, np.array(characters, dtype=np.int64))
+    return np.unique(found[found < len(firsts)])

@@ -23,13 +23,9 @@ def heldout_nats_per_byte(
     """
     nats, n_bytes = 0.0, 0.0
     for document in documents:
-        counted = [
-            flag and token != eos_id
-            for token, flag in zip(document.ids, document.trained, strict=True)
-        ]
-        n_bytes += (
-            document.n_bytes * sum(counted) / max(1, sum(token != eos_id for token in document.ids))
-        )
+        words = document.ids != eos_id
+        n_counted = int((words & document.trained).sum())
+        n_bytes += document.n_bytes * n_counted / max(1, int(words.sum()))
     windows = [
         window for document in documents for window in _windows(document, eos_id, window_tokens)
     ]
@@ -45,10 +41,8 @@ def heldout_nats_per_byte(
 
 
 def _windows(document: Encoded, eos_id: int, window_tokens: int) -> Iterator[Window]:
-    ids = [eos_id, *document.ids]
-    scored = [False] + [
-        flag and token != eos_id for token, flag in zip(document.ids, document.trained, strict=True)
-    ]
+    ids = [eos_id, *document.ids.tolist()]
+    scored = [False, *((document.ids != eos_id) & document.trained).tolist()]
     # Half of each later window is context that was scored before.
     stride = window_tokens // 2
     start, done = 0, 1

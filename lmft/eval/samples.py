@@ -22,7 +22,7 @@ def sample(
     device = next(model.parameters()).device
     samples = []
     for seed, document in enumerate(heldout[:N_SAMPLES], 1):
-        ids = document.ids[:PROMPT_TOKENS]
+        ids = document.ids[:PROMPT_TOKENS].tolist()
         torch.manual_seed(seed)
         output = model.generate(
             input_ids=torch.tensor([ids], device=device),

@@ -7,6 +7,7 @@ complaint in this field is a model that was good in the trainer and bad when ser
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -86,9 +87,11 @@ class FormatContract(_Strict):
         return cls.model_validate_json((directory / FILE_NAME).read_text(encoding="utf-8"))
 
 
-def default_stops(kind: Kind, speakers: Speakers | None) -> tuple[str, ...]:
-    """Where a reply ends: before the player's next action, or before the other one speaks."""
+def default_stops(
+    kind: Kind, speakers: Speakers | None, others: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Where a reply ends: before the player's next action, or before another one speaks."""
     if kind in ("chat", "instruct"):
         names = speakers or Speakers()
-        return (f"\n{names.user}:", f"\n{names.assistant}:")
+        return tuple(f"\n{name}:" for name in (names.user, names.assistant, *others))
     return ("\n>",)

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lmft.corpus.documents import Message
+from lmft.corpus.documents import Message, ToolCall
 from lmft.format.contract import FormatContract, Speakers
 
 
 class Span(NamedTuple):
-    """A piece of rendered text, and whether the model is to learn it."""
+    """A piece of rendered text: whether the model is to learn it, and whether a turn begins."""
 
     text: str
     trained: bool
+    starts_turn: bool = False
 
 
-def render_conversation(messages: Sequence[Message], speakers: Speakers) -> list[Span]:
+def render_conversation(
+    messages: Sequence[Message], speakers: Speakers, tools: str = ""
+) -> list[Span]:
     """A conversation as `Name: text` lines, for training: loss on the assistant's words only.
 
-    The line end after a reply is trained: it is how the model learns to stop. A system
-    message goes in front as plain text.
+    A turn that has a name of its own is written under it. The line end after a reply is
+    trained: it is how the model learns to stop. A system message goes in front as plain text.
+    Tools are written as the JSON that they are: the definitions (`tools`) first, a call as a
+    line of the assistant's turn, its result under the name `Tool`.
     """
-    spans: list[Span] = []
+    spans = [Span(f"Tools: {tools}\n", trained=False, starts_turn=True)] if tools else []
     for message in messages:
         text = _one_block(message.content)
         if message.role == "system":
-            spans.append(Span(f"{text}\n", trained=False))
-        elif message.role == "user":
-            spans.append(Span(f"{speakers.user}: {text}\n", trained=False))
+            spans.append(Span(f"{text}\n", trained=False, starts_turn=True))
+        elif message.role == "assistant":
+            name = message.name or speakers.assistant
+            calls = "".join(f"\n{_call_line(call)}" for call in message.tool_calls)
+            spans.append(Span(f"{name}:", trained=False, starts_turn=True))
+            spans.append(Span(f" {(text + calls).strip()}\n", trained=message.trained))
         else:
-            spans.append(Span(f"{speakers.assistant}:", trained=False))
-            spans.append(Span(f" {text}\n", trained=True))
+            name = message.name or (speakers.user if message.role == "user" else "Tool")
+            spans.append(Span(f"{name}: {text}\n", trained=False, starts_turn=True))
     return spans
+
+
+def _call_line(call: ToolCall) -> str:
+    return f'{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}'
 
 
 def render_chat_prompt(messages: Sequence[Message], contract: FormatContract) -> str:

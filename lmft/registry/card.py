@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from lmft.bases import Base
-from lmft.corpus.compile import Corpus
+from lmft.corpus.info import CorpusInfo
 from lmft.ids import AdapterId
 from lmft.registry.adapters import Training
 from lmft.train.recipe import Recipe
 
 
 def model_card(
-    adapter_id: AdapterId, base: Base, recipe: Recipe, corpus: Corpus, training: Training
+    adapter_id: AdapterId, base: Base, recipe: Recipe, corpus: CorpusInfo, training: Training
 ) -> str:
     served = f"{base.name} ({base.architecture}, {base.n_parameters / 1e6:.1f}M parameters)"
     gain = 1 - training.heldout_after / training.heldout_before

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lmft import machine
 from lmft.bases import Base
+from lmft.dataset.blocks import Blocks
 from lmft.train.recipe import Recipe
 
 
@@ -40,8 +41,18 @@ def compute_device() -> tuple[str, str, str]:
     return "cpu", dtype, "no GPU, and this CPU only emulates bf16 (30 times slower)"
 
 
-def make_plan(recipe: Recipe, base: Base, n_train_tokens: int) -> Plan:
-    """Choose what the recipe leaves open, for `n_train_tokens` tokens an epoch."""
+def choose_block_tokens(recipe: Recipe, base: Base, n_train_tokens: int) -> tuple[int, str]:
+    """T, and the reason where the recipe leaves it open (else empty)."""
+    wanted_tokens, reason = recipe.training.block_tokens, ""
+    if wanted_tokens == "auto":
+        device, _, _ = compute_device()
+        wanted_tokens = 256 if device == "cpu" else 1024
+        reason = f"block_tokens {wanted_tokens}: short blocks keep attention cheap on a {device}"
+    return min(wanted_tokens, base.context_length, n_train_tokens), reason
+
+
+def make_plan(recipe: Recipe, base: Base, blocks: Blocks, block_reason: str) -> Plan:
+    """Choose what the recipe leaves open, for the blocks of one epoch."""
     device, dtype, why_dtype = compute_device()
     reasons = [f"compute {dtype}: {why_dtype}"]
 
@@ -55,19 +66,14 @@ def make_plan(recipe: Recipe, base: Base, n_train_tokens: int) -> Plan:
     elif quantization == "nf4" and base.n_parameters < 1e9:
         reasons.append("quantization nf4: as the recipe says (below 1B it costs some quality)")
 
-    if recipe.training.block_tokens == "auto":
-        wanted_tokens = 256 if device == "cpu" else 1024
-        reasons.append(
-            f"block_tokens {wanted_tokens}: short blocks keep attention cheap on a {device}"
-        )
-    else:
-        wanted_tokens = recipe.training.block_tokens
-    block_tokens = min(wanted_tokens, base.context_length, n_train_tokens)
+    if block_reason:
+        reasons.append(block_reason)
+    n_blocks, block_tokens = blocks.ids_NT.shape
 
     if recipe.training.batch_blocks == "auto":
         # Small data wants many small steps (at least 100 where there are tokens enough) of
         # 1k to 4k tokens; large data wants the widest matmuls.
-        per_step = recipe.training.epochs * n_train_tokens / 100
+        per_step = recipe.training.epochs * blocks.n_tokens / 100
         per_step = min(max(per_step, 1024), 4096 if device == "cpu" else 16384)
         batch_blocks = max(1, round(per_step / block_tokens))
         reasons.append(
@@ -76,6 +82,5 @@ def make_plan(recipe: Recipe, base: Base, n_train_tokens: int) -> Plan:
         )
     else:
         batch_blocks = recipe.training.batch_blocks
-    blocks = math.ceil(n_train_tokens / block_tokens)
-    steps = max(1, math.ceil(recipe.training.epochs * math.ceil(blocks / batch_blocks)))
+    steps = max(1, math.ceil(recipe.training.epochs * math.ceil(n_blocks / batch_blocks)))
     return Plan(device, quantization, dtype, block_tokens, batch_blocks, steps, tuple(reasons))

@@ -7,11 +7,16 @@ from pathlib import Path
 
 from lmft import paths
 from lmft.bases import Base, resolve_base
-from lmft.corpus.compile import Corpus, compile_corpus
+from lmft.corpus.compiled import corpus_for
+from lmft.corpus.kinds import TALK
+from lmft.corpus.store import Corpus
+from lmft.dataset.blocks import Blocks, pack
 from lmft.dataset.encode import Encoded, Encoder
+from lmft.dataset.preflight import Preflight, preflight
 from lmft.errors import CorpusError, RecipeError
 from lmft.format.contract import FormatContract, Speakers, default_stops
-from lmft.train.plan import Plan, make_plan
+from lmft.format.fold import fold_quotes
+from lmft.train.plan import Plan, choose_block_tokens, make_plan
 from lmft.train.recipe import Recipe
 from lmft.train.servable import RANKS, require_servable
 
@@ -29,7 +34,8 @@ class Job:
     corpus: Corpus
     encoder: Encoder
     contract: FormatContract
-    train: list[Encoded]
+    preflight: Preflight
+    blocks: Blocks
     heldout: list[Encoded]
     plan: Plan
 
@@ -46,43 +52,75 @@ def prepare(recipe: Recipe) -> Job:
         raise RecipeError(
             f"lora.rank {recipe.lora.rank} cannot be served.", f"Use at most {RANKS[-1]}."
         )
-    corpus = compile_corpus(
-        Path(recipe.data), heldout_share=recipe.heldout_share, straight_quotes=base.fold_quotes
-    )
-    if corpus.is_chat != (recipe.format.kind == "chat"):
-        found = "conversations" if corpus.is_chat else "stories"
-        raise CorpusError(
-            f"{recipe.data} holds {found}, but the recipe's format.kind is {recipe.format.kind}.",
-            f"Set format.kind to {'chat' if corpus.is_chat else 'adventure or story'}.",
-        )
-    encoder = Encoder(base.path, base.eos_token)
+    corpus = corpus_for(Path(recipe.data), recipe.heldout_share)
+    _require_kind(corpus, recipe)
+    encoder = Encoder(base.path, base.eos_token, straight_quotes=base.fold_quotes)
     contract = _contract(recipe, base, corpus, encoder.eos_token)
-    train = [encoder.encode(document, contract.speakers) for document in corpus.train]
+    seen = preflight(
+        corpus.info,
+        lambda: corpus.train,
+        lambda: corpus.heldout,
+        encoder,
+        base.name,
+        base.context_length,
+        contract.speakers,
+    )
+    seen.require(recipe.data)
     heldout = [encoder.encode(document, contract.speakers) for document in corpus.heldout]
     paths.require_free(paths.adapters_dir(), _ADAPTER_DISK_BYTES, "A new adapter")
-    plan = make_plan(recipe, base, sum(len(document.ids) for document in train))
-    return Job(recipe, base, corpus, encoder, contract, train, heldout, plan)
+    block_tokens, reason = choose_block_tokens(recipe, base, seen.train.n_tokens)
+    train = (encoder.encode(document, contract.speakers) for document in corpus.train)
+    blocks = pack(list(train), block_tokens)
+    plan = make_plan(recipe, base, blocks, reason)
+    return Job(recipe, base, corpus, encoder, contract, seen, blocks, heldout, plan)
+
+
+def _require_kind(corpus: Corpus, recipe: Recipe) -> None:
+    wanted, found = recipe.format.kind, corpus.info.kind
+    if (found in TALK) == (wanted in TALK) and found != "preference":
+        return
+    hint = "Set format.kind to adventure or story."
+    if found in TALK:
+        hint = (
+            "Set format.kind to chat (the recipe `character` does), or make stories of them: "
+            f"lmft corpus build {recipe.data} --kind story -o DIR."
+        )
+    elif found == "preference":
+        hint = "lmft trains on stories and conversations; preferences come with DPO."
+    noun = {"chat": "conversations", "instruct": "instructions", "preference": "preferences"}
+    raise CorpusError(
+        f"{recipe.data} holds {noun.get(found, 'stories')}, but the recipe's format.kind is "
+        f"{wanted}.",
+        hint,
+    )
 
 
 def _contract(recipe: Recipe, base: Base, corpus: Corpus, eos: str) -> FormatContract:
     kind = recipe.format.kind
-    speakers = (recipe.format.speakers or Speakers()) if kind == "chat" else None
+    cast = corpus.info.cast
+    speakers = None
+    others: tuple[str, ...] = ()
+    if kind in TALK:
+        speakers = recipe.format.speakers or corpus.info.speakers_found or Speakers()
+        others = cast.others if cast is not None else ()
+    opening = recipe.format.opening or _opening(corpus)
     return FormatContract(
         kind=kind,
         speakers=speakers,
-        stop=default_stops(kind, speakers),
+        stop=default_stops(kind, speakers, others),
         eos=eos,
         context_length=base.context_length,
         sampler=recipe.format.sampler,
         fold_quotes=base.fold_quotes,
-        opening=recipe.format.opening or _opening(corpus),
-        corpus_hash=corpus.hash,
+        opening=fold_quotes(opening) if opening and base.fold_quotes else opening,
+        person=corpus.info.person.person or "second",
+        corpus_hash=corpus.info.hash,
     )
 
 
 def _opening(corpus: Corpus) -> str | None:
     """The beginning of a story that was held out: in the corpus's manner, but never learnt."""
-    if corpus.is_chat:
+    if corpus.info.kind in TALK:
         return None
     beginnings = [story for story in corpus.heldout if story.begins] or corpus.heldout
     paragraph = beginnings[0].text.strip().split("\n", 1)[0][:_OPENING_CHARACTERS]

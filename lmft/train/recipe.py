@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import reprlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,8 +99,10 @@ def find_recipe(name: str) -> Path:
     raise NotFoundError(f"No recipe {name}.", f"Give a .yaml file or one of: {names}.")
 
 
-def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
-    """Parse a recipe, with `key.sub=value` overrides; `data` is relative to the recipe's folder.
+def load_recipe(path: Path, overrides: Sequence[str] = (), data: Path | None = None) -> Recipe:
+    """Parse a recipe, with `key.sub=value` overrides; its `data` is relative to its folder.
+
+    With other `data` the recipe's opening and speakers go: they belonged to its own text.
 
     Raises:
         RecipeError: every fault at once, each with its key.
@@ -116,10 +119,14 @@ def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
         raise RecipeError(
             f"{path} is not a recipe (no keys).", "Compare it with recipes/adventure.yaml."
         )
-    data = tree.get("data")
-    if isinstance(data, str):
+    if data is not None:
+        tree["data"] = str(data.resolve())
+        if isinstance(tree.get("format"), dict):
+            tree["format"].pop("opening", None)
+            tree["format"].pop("speakers", None)
+    elif isinstance(tree.get("data"), str):
         # An absolute path stays what it is.
-        tree["data"] = str((path.parent / paths.expanded(data)).resolve())
+        tree["data"] = str((path.parent / paths.expanded(tree["data"])).resolve())
     for override in overrides:
         _apply(tree, override)
     return parse_recipe(tree, str(path))
@@ -135,12 +142,6 @@ def parse_recipe(tree: dict[str, Any], where: str) -> Recipe:
             f"{where}: {count} fault{'s' if count > 1 else ''}: {faults}.",
             "Every key is explained in recipes/adventure.yaml.",
         ) from error
-
-
-def with_data(recipe: Recipe, data: Path) -> Recipe:
-    """The same settings on other text. The opening belonged to the old one."""
-    other = recipe.format.model_copy(update={"opening": None})
-    return recipe.model_copy(update={"data": str(data.resolve()), "format": other})
 
 
 def dump_recipe(recipe: Recipe) -> str:

@@ -60,7 +60,7 @@ def write_reference(
 
 def _prompts(heldout: Sequence[Encoded]) -> list[list[int]]:
     """N_PROMPTS windows spread evenly over the held-out tokens; held-out text is never shown."""
-    tokens = [token for document in heldout for token in document.ids]
+    tokens = [token for document in heldout for token in document.ids.tolist()]
     length = min(PROMPT_TOKENS, max(8, len(tokens) // N_PROMPTS))
     last = max(0, len(tokens) - length)
     starts = sorted({last * index // (N_PROMPTS - 1) for index in range(N_PROMPTS)})

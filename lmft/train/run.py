@@ -14,7 +14,6 @@ from rich.console import Console
 
 from lmft import ids, paths
 from lmft.bases import Base
-from lmft.dataset.blocks import pack
 from lmft.eval.heldout import heldout_nats_per_byte
 from lmft.eval.samples import sample
 from lmft.registry.adapters import Adapter, Training, get_adapter, write_manifest
@@ -59,7 +58,7 @@ def run(job: Job, console: Console) -> Adapter:
         (staging / "recipe.yaml").write_text(dump_recipe(_frozen(recipe, plan)), encoding="utf-8")
         _write_lines(staging / "metrics.jsonl", metrics)
         _write_lines(staging / "samples.jsonl", samples)
-        card = model_card(adapter_id, base, recipe, job.corpus, training)
+        card = model_card(adapter_id, base, recipe, job.corpus.info, training)
         (staging / "README.md").write_text(card, encoding="utf-8")
         write_manifest(
             staging,
@@ -69,7 +68,7 @@ def run(job: Job, console: Console) -> Adapter:
             variant=variant,
             quantization=plan.quantization,
             rank=recipe.lora.rank,
-            corpus_hash=job.corpus.hash,
+            corpus_hash=job.corpus.info.hash,
             training=training,
         )
     return get_adapter(str(adapter_id))
@@ -93,8 +92,7 @@ def _fit(job: Job, console: Console) -> Fit:
         paths.disk_errors(Path(tempfile.gettempdir())),
         tempfile.TemporaryDirectory(prefix="lmft-train-") as scratch,
     ):
-        blocks = pack(job.train, plan.block_tokens)
-        trainer = make_trainer(model, blocks, recipe, base, plan, Path(scratch), [progress])
+        trainer = make_trainer(model, job.blocks, recipe, base, plan, Path(scratch), [progress])
         try:
             trainer.train()
         finally:

@@ -2,113 +2,108 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lmft.corpus.documents import Document, Message
-from lmft.corpus.split import MIN_TRAIN_BYTES, content_hash, split
+from lmft.corpus.documents import Document
+from lmft.corpus.split import MIN_TRAIN_BYTES, hold_out, split_spool
+from lmft.corpus.spool import Spool
 from lmft.errors import CorpusError
 
 relaxed = settings(deadline=None, max_examples=150)
 
-# Documents of very different lengths, some of the same content.
-documents = st.lists(
-    st.tuples(st.sampled_from("abcdefgh"), st.integers(1, 4_000)).map(
-        lambda made: Document(made[0], text=made[0] * made[1])
-    ),
+# Groups of very different sizes, some of the same content.
+groups = st.lists(
+    st.tuples(st.sampled_from([bytes([letter]) for letter in b"abcdefgh"]), st.integers(1, 4_000)),
     min_size=1,
     max_size=30,
 )
 shares = st.floats(0.01, 0.5)
 
 
-def sides(made, share):
+def held_of(made, share) -> list[bool]:
     try:
-        return split(made, share)
+        return hold_out([digest for digest, _ in made], [size for _, size in made], share)
     except CorpusError:
         assume(False)
+        raise
 
 
-def contents(made) -> set[str]:
-    return {document.text for document in made}
+def side(made, held, which) -> list[tuple[bytes, int]]:
+    return [group for group, is_held in zip(made, held, strict=True) if is_held == which]
 
 
 @relaxed
-@given(documents, shares)
-def test_no_content_is_on_both_sides_and_none_is_lost(made, share):
-    train, heldout = sides(made, share)
-    assert train
+@given(groups, shares)
+def test_no_content_is_on_both_sides_and_both_have_some(made, share):
+    held = held_of(made, share)
+    train, heldout = side(made, held, False), side(made, held, True)
     assert heldout
-    assert not contents(train) & contents(heldout)
-    assert sorted(map(content_hash, train + heldout)) == sorted(map(content_hash, made))
-    assert sum(document.n_bytes for document in train) >= MIN_TRAIN_BYTES
+    assert sum(size for _, size in train) >= MIN_TRAIN_BYTES
+    assert not {digest for digest, _ in train} & {digest for digest, _ in heldout}
 
 
 @relaxed
-@given(documents, shares, st.randoms(use_true_random=False))
-def test_the_choice_does_not_depend_on_the_order_or_the_names(made, share, random):
-    _, heldout = sides(made, share)
-    shuffled = [Document("renamed", text=document.text) for document in made]
-    random.shuffle(shuffled)
-    assert contents(split(shuffled, share)[1]) == contents(heldout)
-
-
-@relaxed
-@given(documents, shares)
-def test_only_what_is_too_small_is_refused(made, share):
-    # Whatever two contents there are, the longer one alone must be enough to train on.
-    sizes = sorted(sum(d.n_bytes for d in made if d.text == text) for text in contents(made))
-    assume(len(sizes) > 1)
-    assume(sum(sizes) * 0.3 >= MIN_TRAIN_BYTES)
-    assume(sizes[-1] >= MIN_TRAIN_BYTES)
-    split(made, share)
+@given(groups, shares, st.randoms(use_true_random=False))
+def test_the_choice_does_not_depend_on_the_order(made, share, random):
+    chosen = sorted(side(made, held_of(made, share), True))
+    random.shuffle(made)
+    assert sorted(side(made, held_of(made, share), True)) == chosen
 
 
 def test_about_the_wanted_share_of_the_bytes_is_held_out():
-    made = [Document("x", text=f"{number:03}" * 300) for number in range(200)]
+    made = [(hashlib.sha256(bytes([number])).digest(), 900) for number in range(200)]
     for share in (0.05, 0.1, 0.5):
-        train, heldout = split(made, share)
-        assert len(heldout) == pytest.approx(share * 200, abs=1)
-        assert len(train) == 200 - len(heldout)
+        assert sum(held_of(made, share)) == pytest.approx(share * 200, abs=1)
 
 
-def test_both_sides_keep_the_order_of_the_documents():
-    made = [Document(str(number), text=f"{number:03}" * 300) for number in range(50)]
-    for side in split(made, 0.2):
-        assert [int(document.source) for document in side] == sorted(
-            int(document.source) for document in side
-        )
-
-
-def test_two_documents_are_enough():
-    train, heldout = split([Document("a", text="a" * 9_000), Document("b", text="b" * 9_000)], 0.1)
-    assert len(train) == len(heldout) == 1
+def test_two_groups_are_enough():
+    assert sorted(hold_out([b"a", b"b"], [9_000, 9_000], 0.1)) == [False, True]
 
 
 @pytest.mark.parametrize(
-    "made",
-    [
-        [],
-        [Document("one", text="a" * 50_000)],
-        [Document("twice", text="a" * 50_000)] * 2,
-        [Document("a", text="a" * 900), Document("b", text="b" * 900)],
-    ],
+    ("hashes", "sizes"),
+    [([], []), ([b"a"], [50_000]), ([b"a", b"a"], [50_000] * 2), ([b"a", b"b"], [900] * 2)],
     ids=["nothing", "one document", "one document twice", "too few bytes"],
 )
-def test_too_small_is_said_with_both_numbers(made):
+def test_too_small_is_said_with_both_numbers(hashes, sizes):
     with pytest.raises(CorpusError, match="too small to split") as caught:
-        split(made, 0.1)
-    assert f"{len(made)} document(s), " in caught.value.message
+        hold_out(hashes, sizes, 0.1)
+    assert f"{len(sizes)} document(s), " in caught.value.message
     assert f"{MIN_TRAIN_BYTES} bytes" in caught.value.message
 
 
-def test_the_hash_is_of_the_content_and_not_of_its_borders():
-    def chat(*contents):
-        return Document("c", messages=tuple(Message("user", content) for content in contents))
+def spooled(tmp_path, stories: int, scenes: int, parts: int) -> Spool:
+    spool = Spool(tmp_path / "spool.jsonl")
+    for story in range(stories):
+        for scene in range(scenes):
+            for part in range(parts):
+                text = f"{story} {scene} {part} " * 60
+                spool.add(Document("a", text=text, story=story, scene=scene))
+    return spool
 
-    assert content_hash(Document("a", text="x")) == content_hash(Document("b", text="x"))
-    assert content_hash(chat("ab", "c")) != content_hash(chat("a", "bc"))
-    assert content_hash(chat("a")) != content_hash(
-        Document("c", messages=(Message("assistant", "a"),))
-    )
+
+@pytest.mark.parametrize(
+    ("shape", "split_by"),
+    [((20, 3, 2), "document"), ((3, 20, 2), "scene"), ((1, 2, 30), "part")],
+)
+def test_the_largest_unit_of_which_there_are_enough_is_held_out_whole(tmp_path, shape, split_by):
+    with spooled(tmp_path, *shape) as spool:
+        held, found = split_spool(spool, 0.2)
+        units = {"document": spool.stories, "scene": spool.scenes, "part": range(len(spool))}
+        unit_of = units[split_by]
+        assert found == split_by
+        assert held
+        held_units = {unit_of[index] for index in held}
+        assert not held_units & {unit_of[i] for i in range(len(spool)) if i not in held}
+
+
+def test_what_was_taken_back_is_on_neither_side(tmp_path):
+    with spooled(tmp_path, 20, 1, 1) as spool:
+        spool.take_back(15)
+        held, _ = split_spool(spool, 0.3)
+        assert max(held) < 15
+        assert [index for index, _ in spool.documents()] == list(range(15))

@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from lmft.corpus.cast import speaker_name
 from lmft.corpus.documents import Message, Role
 from lmft.format.contract import FormatContract, default_stops
 from lmft.format.fold import fold_quotes
@@ -91,7 +92,8 @@ def _rendered(body: ChatRequest, contract: FormatContract) -> str:
 
 def _message(message: ChatMessage) -> Message:
     role: Role = "system" if message.role == "developer" else message.role
-    return Message(role, message.text)
+    # A name stands before its turn, as in a script that was learnt: one line, no colon.
+    return Message(role, message.text, name=speaker_name(message.name) if message.name else None)
 
 
 def _for_engine(message: ChatMessage, model: ServedModel) -> dict[str, str]:

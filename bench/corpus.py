@@ -1,0 +1,186 @@
+"""The corpus compiler at size: seconds and memory of the real command.
+
+    python bench/corpus.py [--quick]
+
+Compiles, each in a process of its own by `lmft corpus build`,
+
+- 148 MB of fiction (../shared/corpora, where that is; else as much made-up prose),
+- one story of 600 MB: the same text under changed letters, so that no part repeats another,
+- chat lines of 148 MB in OpenAI's shape, cut from the same text,
+
+and says how long it took, at what rate, and what the process held at its peak. `--quick` takes
+a tenth of each; its bar for time is then the rate that the full size needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FICTION = ROOT.parent / "shared" / "corpora" / "fiction_pretrain.txt.xz"
+FICTION_BYTES = 148_000_000
+LONG_BYTES = 600_000_000
+MAX_SECONDS = 120
+MAX_MIB = 1024
+END = "<|endoftext|>"
+
+
+def fiction() -> Iterator[str]:
+    """Paragraphs of real fiction, books divided by END; made-up prose without the shared folder."""
+    if FICTION.is_file():
+        with lzma.open(FICTION, "rt", encoding="utf-8") as lines:
+            yield from lines
+        return
+    draw = random.Random(7)
+    words = ["".join(draw.choices("aeiourstlnmdhg", k=draw.randint(1, 9))) for _ in range(20_000)]
+    weights = [1 / rank for rank in range(1, len(words) + 1)]
+    for number in range(10**9):
+        if number % 3000 == 2999:
+            yield f"{END}\n"
+        sentences = (
+            " ".join(draw.choices(words, weights, k=12)).capitalize() + "." for _ in range(5)
+        )
+        yield " ".join(sentences) + "\n"
+
+
+def write_fiction(path: Path, n_bytes: int) -> None:
+    written = 0
+    with path.open("w", encoding="utf-8") as out:
+        for line in fiction():
+            out.write(line)
+            written += len(line.encode())
+            if written >= n_bytes:
+                return
+
+
+def write_long_story(path: Path, n_bytes: int) -> None:
+    """One story: the fiction again and again, each time with other vowels, without end marks."""
+    written = 0
+    draw = random.Random(1)
+    with path.open("w", encoding="utf-8") as out:
+        while True:
+            vowels = draw.sample("aeiouy", 6)
+            changed = str.maketrans("aeiouy", "".join(vowels))
+            for line in fiction():
+                if line.startswith(END):
+                    continue
+                line = line.translate(changed)
+                out.write(line)
+                written += len(line.encode())
+                if written >= n_bytes:
+                    return
+
+
+def write_chats(path: Path, n_bytes: int) -> None:
+    """Four paragraphs a conversation."""
+    written = 0
+    said: list[dict[str, str]] = []
+    with path.open("w", encoding="utf-8") as out:
+        for line in fiction():
+            if line.startswith(END) or not line.strip():
+                continue
+            said.append({"role": ("user", "assistant")[len(said) % 2], "content": line.strip()})
+            if len(said) == 4:
+                row = json.dumps({"messages": said}, ensure_ascii=False) + "\n"
+                out.write(row)
+                written += len(row.encode())
+                said = []
+                if written >= n_bytes:
+                    return
+
+
+def compile_file(path: Path, out: Path) -> tuple[float, float]:
+    """Seconds and peak MiB of `lmft corpus build`."""
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lmft.cli", "corpus", "build", path, "-o", out, "--json"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"lmft corpus build {path.name} failed")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def machine() -> dict[str, object]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(line.split(":")[1] for line in lines if "model name" in line)
+    return {
+        "cpu": model.strip(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("tokenizers", "rensa", "ftfy", "numpy")},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a tenth of each size")
+    scale = 0.1 if (quick := parser.parse_args().quick) else 1.0
+    cases = (
+        ("fiction", write_fiction, FICTION_BYTES, MAX_SECONDS),
+        ("one story of 600 MB", write_long_story, LONG_BYTES, None),
+        ("conversations", write_chats, FICTION_BYTES, None),
+    )
+    bars, measured = [], {}
+    with tempfile.TemporaryDirectory(prefix="lmft-bench-") as scratch:
+        for name, write, n_bytes, max_seconds in cases:
+            path = (
+                Path(scratch) / f"{name.replace(' ', '_')}.{'jsonl' if 'conv' in name else 'txt'}"
+            )
+            write(path, int(n_bytes * scale))
+            mb = path.stat().st_size / 1e6
+            seconds, mib = compile_file(path, Path(scratch) / "out")
+            path.unlink()
+            if max_seconds is not None:
+                target = max_seconds * scale
+                bars.append(
+                    {
+                        "name": f"{name}, seconds",
+                        "value": round(seconds, 1),
+                        "target": target,
+                        "ok": seconds < target,
+                    }
+                )
+            bars.append(
+                {
+                    "name": f"{name}, peak MiB",
+                    "value": round(mib),
+                    "target": MAX_MIB,
+                    "ok": mib < MAX_MIB,
+                }
+            )
+            measured[name] = {"mb": round(mb, 1), "mb_per_second": round(mb / seconds, 2)}
+            print(f"{name}: {mb:.0f} MB in {seconds:.0f} s, peak {mib:.0f} MiB", flush=True)
+    result = {
+        "what": "seconds and peak memory of `lmft corpus build`, tokens counted, report written",
+        "text": "shared corpora" if FICTION.is_file() else "made-up prose",
+        "quick": quick,
+        "machine": machine(),
+        "measured": measured,
+        "bars": bars,
+    }
+    if not quick:
+        path = ROOT / "bench" / "results" / "corpus.json"
+        path.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps({"bars": bars}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""The whole way from files to a compiled corpus.
+
+    files -> spool -> one kind, one cast, no repeats -> compiled spool -> two sides on disk
+
+Deterministic: same bytes, same files out, same hash. It streams: a corpus may be larger than
+the memory.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lmft.corpus.cast import Cast, choose_cast
+from lmft.corpus.convert import convert, cut_finer
+from lmft.corpus.describe import Outcome, describe
+from lmft.corpus.documents import Kind
+from lmft.corpus.duplicates import shared_share
+from lmft.corpus.findings import Findings
+from lmft.corpus.gather import Gathered, Progress, gather
+from lmft.corpus.info import CorpusInfo
+from lmft.corpus.kinds import TALK, resolve_kind
+from lmft.corpus.source import find_sources
+from lmft.corpus.split import LEAK_SHARE, split_spool
+from lmft.corpus.spool import Spool
+from lmft.corpus.store import HELDOUT_FILE, TRAIN_FILE, SideWriter
+from lmft.errors import BadInputError, CorpusError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a person may choose.
+
+    Attributes:
+        heldout_share: the share of bytes kept for measuring, in (0, 0.5].
+        model_plays, you_play: speakers' names, for logs and scripts.
+        skip_bad: leave bad rows and files out (listed) instead of refusing all.
+    """
+
+    kind: Kind | Literal["auto"] = "auto"
+    heldout_share: float = 0.1
+    model_plays: str | None = None
+    you_play: str | None = None
+    skip_bad: bool = False
+
+
+def no_progress(_stage: str, _done: int, _total: int) -> None:
+    """For callers that show none."""
+
+
+def build_corpus(
+    inputs: Sequence[Path],
+    directory: Path,
+    settings: Settings | None = None,
+    progress: Progress = no_progress,
+) -> CorpusInfo:
+    """Compile files and folders into an existing, empty directory.
+
+    Raises:
+        InputError: an input that is not there.
+        BadInputError: bad rows or files, all of them at once (unless `skip_bad`).
+        CorpusError: kinds mixed up, nothing to learn, too little text, no such speaker.
+    """
+    settings = settings or Settings()
+    findings = Findings()
+    sources = find_sources(inputs)
+    with tempfile.TemporaryDirectory(prefix=".spool-", dir=directory) as scratch:
+        with Spool(Path(scratch) / "read.jsonl") as spool:
+            gathered = gather(sources, spool, findings, progress)
+            if findings.n_faults and not settings.skip_bad:
+                raise BadInputError([str(fault) for fault in findings.faults], findings.n_faults)
+            kind = _kind(spool, gathered, settings)
+            cast = _cast(gathered, kind, settings)
+            compiled = Spool(Path(scratch) / "compiled.jsonl")
+            duplicates = convert(
+                spool, compiled, gathered.signatures, kind, cast, findings, progress
+            )
+        if not len(compiled):
+            raise CorpusError("Nothing to learn in the input.", "See what was dropped, and why.")
+        compiled = cut_finer(compiled, Path(scratch) / "finer.jsonl")
+        with compiled:
+            held, split_by = split_spool(compiled, settings.heldout_share)
+            leaks = _drop_leaks(compiled, held, progress)
+            outcome = _write(compiled, held, directory, progress)
+    info = describe(
+        gathered,
+        findings,
+        settings.heldout_share,
+        kind,
+        cast,
+        split_by,
+        outcome,
+        duplicates + leaks,
+    )
+    info.write(directory)
+    return info
+
+
+def _kind(spool: Spool, gathered: Gathered, settings: Settings) -> Kind:
+    if not any(spool.alive):
+        raise CorpusError("Nothing to learn in the input.", "Give text, scripts or conversations.")
+    if settings.kind != "auto":
+        return settings.kind
+    kind, mixed = resolve_kind(gathered.files_of)
+    if kind is None:
+        raise CorpusError(
+            f"The input mixes formats up ({mixed}).",
+            "Compile each by itself, or say with --kind what all are to be (conversations can "
+            "become stories, a story never a conversation).",
+        )
+    return kind
+
+
+def _cast(gathered: Gathered, kind: Kind, settings: Settings) -> Cast | None:
+    """Who plays, if there are speakers without roles."""
+    if not gathered.survey.uncast_speakers or kind not in TALK:
+        if settings.model_plays or settings.you_play:
+            raise CorpusError(
+                "There are no speakers to choose from: the input has no names, or has roles.",
+                "Leave --model-plays and --you-play out.",
+            )
+        return None
+    return choose_cast(
+        gathered.survey.uncast_speakers,
+        model_plays=settings.model_plays,
+        you_play=settings.you_play,
+    )
+
+
+def _drop_leaks(compiled: Spool, held: set[int], progress: Progress) -> list[tuple[str, str]]:
+    """Take back what is held out and yet stands, word for word, on the other side too.
+
+    Near-duplicates are gone by now; this finds what they cannot: a part that quotes another,
+    or the same scene cut at another place.
+    """
+    progress("checking the split", 0, len(compiled))
+    order = sorted(held)
+    shares = shared_share(
+        (document.words for index, document in compiled.documents() if index in held),
+        (document.words for index, document in compiled.documents() if index not in held),
+    )
+    leaking = {index for index, share in zip(order, shares, strict=True) if share > LEAK_SHARE}
+    if leaking and len(leaking) == len(held):
+        raise CorpusError(
+            "Every document repeats another: nothing can be held out to measure with.",
+            "Add text of another kind, or remove the repeats.",
+        )
+    sources = {
+        index: document.source for index, document in compiled.documents() if index in leaking
+    }
+    for index in leaking:
+        compiled.alive[index] = 0
+        held.discard(index)
+    return [(sources[index], "the training side, word for word") for index in sorted(leaking)]
+
+
+def _write(compiled: Spool, held: set[int], directory: Path, progress: Progress) -> Outcome:
+    train = SideWriter(directory / TRAIN_FILE)
+    heldout = SideWriter(directory / HELDOUT_FILE)
+    outcome = Outcome()
+    for index, document in compiled.documents():
+        (heldout if index in held else train).add(document)
+        outcome.count(document)
+        if index % 1000 == 0:
+            progress("writing", index, len(compiled))
+    outcome.train, outcome.heldout = train.close(), heldout.close()
+    outcome.content = train.content.digest() + heldout.content.digest()
+    progress("writing", len(compiled), len(compiled))
+    return outcome

@@ -1,0 +1,82 @@
+"""What the compiler found on its way: faults, what it dropped, what it changed.
+
+Nothing here is written to a log; the lists go to the report, and faults to the person who
+started the compiler. What is kept is capped, what is counted is exact.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+MAX_FAULTS_KEPT = 100
+MAX_DROPS_KEPT = 2_000
+_EXCERPT_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Bad input: it never reaches training."""
+
+    file: str
+    message: str
+    line: int | None = None
+    byte: int | None = None
+
+    def __str__(self) -> str:
+        if self.line is not None:
+            return f"{self.file}:{self.line}: {self.message}"
+        if self.byte is not None:
+            return f"{self.file}: byte {self.byte}: {self.message}"
+        return f"{self.file}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Something that was left out on purpose: where it was and why.
+
+    Attributes:
+        reason: a short name of the rule, the same for all that it dropped (`page number`).
+        first_line, last_line: in the file, from 1, both included; 0 where there are no lines.
+        excerpt: how it began.
+    """
+
+    file: str
+    reason: str
+    first_line: int
+    last_line: int
+    n_characters: int
+    excerpt: str
+
+
+@dataclass
+class Findings:
+    """One for a whole compilation; every stage adds to it."""
+
+    faults: list[Fault] = field(default_factory=list)
+    n_faults: int = 0
+    drops: list[Drop] = field(default_factory=list)
+    dropped_characters: Counter[str] = field(default_factory=Counter)
+    dropped_places: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def fault(
+        self, file: str, message: str, *, line: int | None = None, byte: int | None = None
+    ) -> None:
+        """One row, line or file that cannot be used. Say what is wrong and what would be right."""
+        self.n_faults += 1
+        if len(self.faults) < MAX_FAULTS_KEPT:
+            self.faults.append(Fault(file, message, line, byte))
+
+    def drop(self, file: str, reason: str, text: str, first_line: int, last_line: int) -> None:
+        """`text` was left out on purpose."""
+        self.dropped_characters[reason] += len(text)
+        self.dropped_places[reason] += 1
+        if len(self.drops) < MAX_DROPS_KEPT:
+            excerpt = " ".join(text[: 4 * _EXCERPT_CHARACTERS].split())[:_EXCERPT_CHARACTERS]
+            self.drops.append(Drop(file, reason, first_line, last_line, len(text), excerpt))
+
+    def note(self, message: str) -> None:
+        """One line on what was changed or assumed; the same line is kept once."""
+        if message not in self.notes:
+            self.notes.append(message)

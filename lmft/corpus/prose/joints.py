@@ -1,0 +1,131 @@
+"""Which lines of a block were one line before it was wrapped."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from lmft.corpus.prose.blocks import SENTENCE_ENDS
+from lmft.corpus.prose.wrapping import Layout, overflows
+
+# Chance below which a row of capitals at line begins is no accident: it is verse.
+_VERSE_CHANCE = 0.002
+# Shares of the width, and of a block's lines.
+_RAGGED = 0.75
+_NARROW = 0.9
+_MOSTLY = 0.5
+_NARROWEST = 30
+_QUOTES = frozenset("\"“„«‹「『‘'")
+_SPEECH_STARTS = _QUOTES | frozenset("-–—")
+_SPACES = frozenset(" \t\u3000\xa0")
+_ITEM_MARKS = frozenset(".)")
+_PLAIN_STARTS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_ITEM = re.compile(r"[ \t]*(?:[-*+•‣·][ \t]+|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)][ \t]+)\S")
+_NAME = r"[A-Z][\w.'’-]{1,20}"
+_SPOKEN = re.compile(rf"[ \t]*(?:[A-Z][A-Z0-9 .'’-]{{1,30}}|{_NAME}(?: {_NAME})?):[ \t]+\S")
+_COLUMNS = re.compile(r"\S(?:   +|\t+)\S|\|.*\|")
+
+
+def find_joints(texts: list[str], layout: Layout) -> list[bool]:
+    """For each line but the first, whether it goes on the line before.
+
+    Joined are lines that could not have held the next word, unless all begin with a capital
+    (verse), and those that end early in mid-sentence among such. Never joined are list items,
+    tables, script lines, a player's lines, and speeches on lines of their own.
+    """
+    starts = [text[0] for text in texts]
+    if not _SPACES.isdisjoint(starts):
+        starts = [text.lstrip()[0] for text in texts]
+    lower = [start.islower() for start in starts[1:]]
+    n_lower = sum(lower)
+    if not n_lower and _is_verse(texts, starts[1:], layout):
+        return [False] * len(lower)
+    pairs = list(pairwise(texts))
+    width = layout.width
+    fits = [overflows(line, after, width) for line, after in pairs]
+    share = sum(fits) / len(fits)
+    if share == 1:
+        joints = fits
+    elif len(pairs) > 1 and 2 * n_lower > len(pairs) and _is_narrow_prose(texts, width):
+        joints = [True] * len(pairs)
+    else:
+        mostly = share >= _MOSTLY
+        joints = [
+            ((mostly or small) and (fit or _is_ragged(line, width)))
+            or (small and _is_broken_word(line))
+            for line, small, fit in zip(texts, lower, fits, strict=False)
+        ]
+    if _may_have_structure(texts, starts):
+        return _without_structure(texts, starts, joints, layout)
+    return joints
+
+
+def _is_verse(texts: list[str], starts: list[str], layout: Layout) -> bool:
+    """Every line begins with a capital, and so many do not by chance."""
+    capitals = sum(start.isupper() or start in _QUOTES for start in starts)
+    return (
+        capitals == len(starts)
+        and layout.capitals ** len(starts) < _VERSE_CHANCE
+        and not all(text.isupper() for text in texts)
+    )
+
+
+def _is_narrow_prose(texts: list[str], width: int) -> bool:
+    """A letter or motto, wrapped at a width of its own."""
+    own_width = max(map(len, texts))
+    return _NARROWEST <= own_width <= _NARROW * width and all(
+        overflows(line, after, own_width) for line, after in pairwise(texts)
+    )
+
+
+def _is_ragged(line: str, width: int) -> bool:
+    """A line that ends early, but neither very early nor with a sentence."""
+    return len(line) >= _RAGGED * width and line[-1] not in SENTENCE_ENDS
+
+
+def _is_broken_word(line: str) -> bool:
+    return line[-1] in "-‐\u00ad" and line[-2:-1].isalpha()
+
+
+def _may_have_structure(texts: list[str], starts: list[str]) -> bool:
+    """A cheap test that spares most blocks of prose the dear one."""
+    if not _PLAIN_STARTS.issuperset(starts) or not _ITEM_MARKS.isdisjoint(
+        [text[1:2] for text in texts]
+    ):
+        return True
+    text = "\n".join(texts)
+    return text.count(": ") > 1 or "   " in text or "\t" in text or "|" in text
+
+
+def _is_table(texts: list[str]) -> bool:
+    if not any("   " in text or "\t" in text or "|" in text for text in texts):
+        return False
+    return sum(bool(_COLUMNS.search(text)) for text in texts) * 2 > len(texts)
+
+
+def _without_structure(
+    texts: list[str], starts: list[str], joints: list[bool], layout: Layout
+) -> list[bool]:
+    """The same joints, but for lines whose begin says that they are a unit of their own."""
+    if _is_table(texts):
+        return [False] * len(joints)
+    speeches = [start in _SPEECH_STARTS for start in starts]
+    quoted = sum(speeches) * 2 >= len(texts)
+    items = [bool(_ITEM.match(text)) for text in texts]
+    listed = items[0] or sum(items) > 1
+    spoken = [": " in text and bool(_SPOKEN.match(text)) for text in texts]
+    scripted = sum(spoken) > 1
+    margins = [len(text) - len(text.lstrip()) for text in texts]
+    kept: list[bool] = []
+    for index, joins in enumerate(joints, 1):
+        line = texts[index - 1]
+        apart = (
+            starts[index - 1] == ">"
+            or starts[index] == ">"
+            or (listed and items[index])
+            or (scripted and spoken[index])
+            or (speeches[index] and line[-1] in SENTENCE_ENDS and (quoted or not layout.spaced))
+            or (margins[index] > margins[index - 1] and not starts[index].islower())
+        )
+        kept.append(joins and not apart)
+    return kept

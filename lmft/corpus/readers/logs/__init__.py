@@ -1,0 +1,6 @@
+"""What people said to each other: a log to conversations.
+
+sessions.py            a stream of messages cut where it fell silent, turns joined
+whatsapp_notices.py    what WhatsApp itself writes
+discord.py, whatsapp.py, sillytavern.py
+"""

@@ -1,0 +1,7 @@
+"""Rasa's training data to conversations.
+
+strict_yaml.py    YAML without tags, anchors and surprises
+words.py          what people say for an intent, what the bot answers for an action
+stories.py        steps to turns
+rasa.py
+"""

@@ -1,0 +1,108 @@
+"""Training rows in JSON: an object a line, or one array of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lmft.corpus.decode import Unreadable
+from lmft.corpus.documents import Document
+from lmft.corpus.findings import Findings
+from lmft.corpus.magic import binary_kind
+from lmft.corpus.readers.reader import Reader
+from lmft.corpus.readers.rows.fault import RowFault
+from lmft.corpus.readers.rows.json_scan import elements, first_keys
+from lmft.corpus.readers.rows.shapes import SHAPES, Rows
+from lmft.corpus.readers.rows.strict_json import JsonFault, parse
+from lmft.corpus.source import SourceFile
+
+_SUFFIXES = (".jsonl", ".ndjson")
+# The keys of a shape that say something alone: a row longer than the head shows only its first.
+_TELLING = tuple(
+    dict.fromkeys(key for shape in SHAPES for key in shape.needed if key not in ("input", "output"))
+)
+# What other readers' formats begin with, though they may have `messages` or `text` too.
+_FOREIGN = (
+    {"guild", "messages"},
+    {"inkVersion"},
+    {"user_name", "character_name"},
+    {"name", "mes"},
+    {"tree_id"},
+    {"action_results"},
+)
+
+
+class _Row(NamedTuple):
+    """`place` is in front of a fault where the line alone does not tell the row."""
+
+    line: int
+    text: str
+    place: str = ""
+
+
+def sniff(source: SourceFile) -> str | None:
+    head = source.head_text.lstrip()
+    first_line, line_end, _ = head.partition("\n")
+    keys = first_keys(head if head.startswith("[") else first_line)
+    if any(foreign.issubset(keys) for foreign in _FOREIGN):
+        return None
+    telling = ", ".join(f"`{key}`" for key in _TELLING if key in keys)
+    if head.startswith("[") and telling:
+        return f"a JSON array of rows with {telling}"
+    if source.suffix in _SUFFIXES and not binary_kind(source.head):
+        return f"JSON rows with {telling}" if telling else f"named {source.suffix}"
+    whole = not line_end or first_line.rstrip().endswith("}")
+    return f"JSON rows with {telling}" if telling and whole else None
+
+
+def read(source: SourceFile, findings: Findings) -> Iterator[Document]:
+    """Raises Unreadable for a file that is no text or has no rows."""
+    if source.encoding.note:
+        findings.note(f"{source.name}: {source.encoding.note}")
+    rows = Rows(source.name, findings)
+    found = False
+    for row in _array(source, findings) if _is_array(source) else _lines(source):
+        found = True
+        try:
+            yield rows.document(parse(row.text), row.line)
+        except JsonFault as fault:
+            line = row.line + (fault.line or 1) - 1
+            findings.fault(source.name, f"{row.place}{fault}", line=line)
+        except RowFault as fault:
+            findings.fault(source.name, f"{row.place}{fault}", line=row.line)
+    if not found:
+        raise Unreadable("holds no rows; give one JSON object a line")
+    rows.close()
+
+
+def _is_array(source: SourceFile) -> bool:
+    head = source.head_text.lstrip()
+    if not head.startswith("["):
+        return False
+    # A line of a .jsonl file may be a list by mistake: then it is one bad row among others.
+    return source.suffix not in _SUFFIXES or any(key in _TELLING for key in first_keys(head))
+
+
+def _lines(source: SourceFile) -> Iterator[_Row]:
+    for number, line in enumerate(source.lines(), 1):
+        if line.strip():
+            yield _Row(number, line)
+
+
+def _array(source: SourceFile, findings: Findings) -> Iterator[_Row]:
+    # Not `source.text()`: an export in one line may be longer than a line of prose ever is.
+    try:
+        text = source.data().decode(source.encoding.label)
+    except UnicodeDecodeError as error:
+        raise Unreadable(
+            f"a byte that {source.encoding.label} does not have; save the file as UTF-8",
+            byte=error.start,
+        ) from error
+    try:
+        for number, line, element in elements(text):
+            yield _Row(line, element, f"row {number}: ")
+    except JsonFault as fault:
+        findings.fault(source.name, str(fault), line=fault.line)
+
+
+READER = Reader("JSON rows", sniff, read)

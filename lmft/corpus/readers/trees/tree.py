@@ -1,0 +1,199 @@
+"""A graph of passages and choices, told as transcripts.
+
+Every choice is taken once. A walk goes on with the first unused choice, one that leads to a new
+passage before one that leads back, and ends where there is none; the others start again at the
+passage that offers them, with that passage's text only (AI Dungeon's rule), so that no beginning
+is told once for each ending.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lmft.corpus.documents import Document
+from lmft.corpus.findings import Findings
+from lmft.play.actions import player_line
+
+MAX_DOCUMENTS = 100_000
+MAX_RETOLD_CHARACTERS = 64 << 20
+_MAX_PHRASE_CHARACTERS = 80
+_QUOTED_WHOLE = re.compile(r'["“«„](?P<speech>[^"“”«»„]+)["”»“]\Z')
+_PERSON = re.compile(r"(?:i|you|we)\b", re.IGNORECASE)
+_FIRST_WORD = re.compile(r"[^\W\d_]+")
+# What a choice begins with that is no verb: `You the red door.` is worse than `The red door`.
+_NO_VERBS = """
+    a about above across after again ahead all along always an and another any are around as at
+    away back backward because before behind below beside between both but by can could did do
+    does down downstairs each east either enough every everything except finally first for
+    forward four from had has have he her here hers hey hi his how however if in inside instead
+    into is it its just last later left less many maybe me mine more most much my neither never
+    next no nobody none nor north northeast northwest not nothing now of off oh ok okay on once
+    one onto onward or other our out outside over perhaps please right she should since so some
+    someone something south southeast southwest still such than thanks that the their them then
+    there these they this those three through to together too toward towards two under until up
+    upon upstairs us very was were west what whatever when where which while who whose why will
+    with within without would yes yet your yours
+"""
+_NO_VERB = frozenset(_NO_VERBS.split())
+
+
+class Choice(NamedTuple):
+    """`action` is the line the player's action becomes; empty to go on without one."""
+
+    action: str
+    target: str
+
+
+class Passage(NamedTuple):
+    """Attributes:
+    line: where it stands in its file, from 1; 0 where there are no lines.
+    inline: it goes on in the line before it, where no action comes between.
+    """
+
+    text: str
+    choices: tuple[Choice, ...] = ()
+    line: int = 0
+    inline: bool = False
+
+
+def action_line(text: str) -> str:
+    """A choice's text as the player's line: `look around` becomes `You look around.`
+
+    Speech and phrases go through the product's own rules. What does not read as something the
+    player does stays as it is: questions, `The red door`, and more than a short phrase.
+    """
+    text = " ".join(text.split())
+    if speech := _QUOTED_WHOLE.match(text):
+        return player_line("say", speech["speech"])
+    if _PERSON.match(text):
+        return player_line("do", text)
+    first = _FIRST_WORD.match(text)
+    is_deed = first is not None and first[0].lower() not in _NO_VERB
+    if is_deed and len(text) <= _MAX_PHRASE_CHARACTERS and not text.endswith("?"):
+        return player_line("do", text)
+    return text
+
+
+def tell(
+    passages: Mapping[str, Passage], starts: Sequence[str], source: str, findings: Findings
+) -> Iterator[Document]:
+    """The transcripts of one story, from its start `starts[0]` and then its other ways in.
+
+    Only the first document `begins`: the others are parts of the same story. One that ends at
+    a passage without choices `ends`; one that ends because every choice there was taken, or led
+    nowhere, does not. Choices without a target and passages that nothing leads to are dropped.
+    """
+    yield from _Telling(passages, source, findings).walk(starts)
+
+
+class _Unused(NamedTuple):
+    """A passage's choices that were not taken yet; `back` lead to what has been told."""
+
+    onward: deque[Choice]
+    back: deque[Choice]
+
+
+@dataclass
+class _Telling:
+    passages: Mapping[str, Passage]
+    source: str
+    findings: Findings
+    unused: dict[str, _Unused] = field(default_factory=dict)
+    retold: int = 0
+
+    def walk(self, starts: Sequence[str]) -> Iterator[Document]:
+        number = 0
+        for start in starts:
+            if start in self.unused or start not in self.passages:
+                continue
+            # A path may be 100,000 passages long: a stack of its own, not Python's.
+            offering = [start]
+            while offering:
+                told = offering[-1] in self.unused
+                choice = self._next_choice(offering[-1]) if told else None
+                if told and choice is None:
+                    offering.pop()
+                    continue
+                if number == MAX_DOCUMENTS:
+                    note = f"{self.source}: told {number:,} ways through it; the rest is left out"
+                    self.findings.note(note)
+                    return
+                if document := self._transcript(choice, offering, number):
+                    number += 1
+                    yield document
+        self._drop_the_rest()
+
+    def _transcript(
+        self, choice: Choice | None, offering: list[str], number: int
+    ) -> Document | None:
+        """One way from `offering[-1]` on, first by `choice`; it leaves its passages there."""
+        first = self.passages[offering[-1]]
+        text = self._text(offering[-1])
+        pieces = [text] if text else []
+        choice = choice or self._next_choice(offering[-1])
+        while choice is not None:
+            inline = self.passages[choice.target].inline and not choice.action
+            if not inline and pieces and not pieces[-1].endswith("\n"):
+                pieces.append("\n")
+            pieces += [f"> {choice.action}\n"] if choice.action else []
+            text = self._text(choice.target)
+            pieces += [text] if text else []
+            offering.append(choice.target)
+            choice = self._next_choice(choice.target)
+        text = "".join(pieces).strip("\n")
+        if not text:
+            return None
+        ends = not self.passages[offering[-1]].choices
+        return Document(
+            source=f"{self.source}:{first.line}" if first.line else self.source,
+            kind="adventure",
+            # Parts are joined as they are: what does not end keeps its distance to the next.
+            text=text if ends else f"{text}\n\n",
+            begins=number == 0,
+            ends=ends,
+            scene=number,
+        )
+
+    def _text(self, key: str) -> str:
+        """The passage's text; empty when too much has been told twice already."""
+        text = self.passages[key].text.strip()
+        if key not in self.unused:
+            self.unused[key] = _Unused(deque(self._sound_choices(self.passages[key])), deque())
+            return text
+        if self.retold + len(text) > MAX_RETOLD_CHARACTERS:
+            self.findings.note(
+                f"{self.source}: its choices lead to the same passages so often that these are "
+                f"not told again after {MAX_RETOLD_CHARACTERS >> 20} million characters"
+            )
+            return ""
+        self.retold += len(text)
+        return text
+
+    def _next_choice(self, key: str) -> Choice | None:
+        unused = self.unused[key]
+        while unused.onward:
+            choice = unused.onward.popleft()
+            if choice.target not in self.unused:
+                return choice
+            unused.back.append(choice)
+        return unused.back.popleft() if unused.back else None
+
+    def _sound_choices(self, passage: Passage) -> list[Choice]:
+        sound = []
+        for choice in passage.choices:
+            if choice.target in self.passages:
+                sound.append(choice)
+            else:
+                reason = "choice whose passage is not in the file"
+                self.findings.drop(self.source, reason, choice.action, passage.line, passage.line)
+        return sound
+
+    def _drop_the_rest(self) -> None:
+        for key, passage in self.passages.items():
+            if key not in self.unused:
+                reason = "passage that nothing leads to"
+                self.findings.drop(self.source, reason, passage.text, passage.line, passage.line)

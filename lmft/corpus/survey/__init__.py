@@ -1,0 +1,1 @@
+"""What is in the text, for the report: person, languages, secrets, scripts."""

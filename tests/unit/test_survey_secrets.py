@@ -1,0 +1,125 @@
+"""Secrets and personal data are found, located, and not imagined."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmft.corpus.survey.secrets import Found, find_secrets
+
+relaxed = settings(deadline=None, max_examples=50)
+
+# Keys are put together here, so that no scanner of repositories takes this file for a leak.
+LETTERS = (string.ascii_letters + string.digits) * 2
+GITHUB = "ghp_" + LETTERS[:36]
+JWT = "eyJ" + LETTERS[:20] + ".eyJ" + LETTERS[:30] + "." + LETTERS[:43]
+DISCORD = "M" + "TkA4xQ" * 4 + ".Cl2FMQ." + LETTERS[:27]
+
+REAL = [
+    ("e-mail address", "anna.k+news@mail.example.org"),
+    ("phone number", "+49 30 1234567"),
+    ("phone number", "+1 (555) 123-4567"),
+    ("phone number", "+442079460958"),
+    ("phone number", "(801) 596-1887"),
+    ("phone number", "555-123-4567"),
+    ("phone number", "06 12 34 56 78"),
+    ("phone number", "020 7946 0958"),
+    ("phone number", "030/1234567"),
+    ("IP address", "192.168.0.17"),
+    ("IP address", "10.0.0.1"),
+    ("IBAN", "DE89370400440532013000"),
+    ("IBAN", "GB82 WEST 1234 5698 7654 32"),
+    ("IBAN", "MT84 MALT 0110 0001 2345 MTLC AST0 01S"),
+    ("payment card", "4111 1111 1111 1111"),
+    ("payment card", "5500-0000-0000-0004"),
+    ("payment card", "378282246310005"),
+    ("payment card", "3782 822463 10005"),
+    ("US social security number", "219-09-9999"),
+    ("AWS access key", "AKIA" + "IOSFODNN7EXAMPLE"),
+    ("GitHub token", GITHUB),
+    ("GitHub token", "github_pat_" + LETTERS[:22] + "_" + LETTERS[:59]),
+    ("OpenAI or Anthropic key", "sk-" + LETTERS[:48]),
+    ("OpenAI or Anthropic key", "sk-ant-api03-" + LETTERS[:80] + "-x_AA"),
+    ("Slack token", "xoxb-" + "123456789012-abcdefABCDEF"),
+    ("Google API key", "AIza" + LETTERS[:35]),
+    ("JSON web token", JWT),
+    ("private key", "-----BEGIN " + "RSA PRIVATE KEY-----"),
+    ("private key", "-----BEGIN " + "PRIVATE KEY-----"),
+    ("password", "password: hunter2"),
+    ("password", "Passwd=swordfish"),
+    ("password", '"PASSWORD": "s3cret!"'),
+    ("Discord token", DISCORD),
+    ("Discord webhook", "/api/webhooks/123456789012345678/" + LETTERS[:68]),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), REAL)
+def test_it_is_found_where_it_stands_and_only_once(kind: str, value: str):
+    before = "“Née in 1812,” said she — and wrote:\n  "
+    (found,) = find_secrets(f"{before}{value}\nChapter 4")
+    assert found == Found(kind, len(before) + value.lower().find("passw") * (kind == "password"))
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "From 1812 to 1815, pp. 1023-1031, and the years 1914-1918, 1939-1945.",
+        "ISBN 978-0-306-40615-7, ISBN 0-306-40615-2, ISBN 9780306406157 and 0306406152",
+        "It cost 1,000,000 dollars in 10 000 000 coins, at 12:30:45 on 2024-01-02, 01.02.2024.",
+        "Section 1.2.3.4 of version 10.11.12.13 and v10.11.12.13; 1.10.100.1000; 10.0.0.1.5",
+        "256.100.100.100 is no address, nor is 10.0.0.999",
+        "DE89370400440532013001 fails its check, XX89370400440532013000 has no country.",
+        "4111 1111 1111 1112 fails Luhn's, 9111 1111 1111 1111 is of no brand, 41111111111111111",
+        "000-12-3456, 666-12-3456, 987-65-4321, 123-00-4567, 123-45-0000, 1-219-09-9999",
+        "Ask-and-you-shall-receive, the dark task-of-all-tasks-in-the-world, sk-is-no-key-at-all",
+        "The password: say friend and enter. His password, Swordfish, was known.",
+        "He met her @ noon; prices @ 5.00, and a@b is too short, as is @home.example.org",
+        "MMMMMMMMMMMMMMMMMMMMMMMMMM... 1st, 2nd, 3rd, A1B2, xoxo, eyJ",
+        "AKIAIOSFODNN7EXAMPLEXXXX and 12345678901234567890123 and 1234567890123",
+    ],
+)
+def test_years_pages_books_and_sums_are_nothing(prose: str):
+    assert find_secrets(prose) == []
+
+
+def test_several_on_a_line_come_in_order():
+    text = (
+        "Mail a@example.org, call 555-123-4567 or pay 4111 1111 1111 1111 12/26.\n😀 b@example.org"
+    )
+    assert [(found.kind, text[found.start]) for found in find_secrets(text)] == [
+        ("e-mail address", "a"),
+        ("phone number", "5"),
+        ("payment card", "4"),
+        ("e-mail address", "b"),
+    ]
+
+
+def test_lines_near_and_far_are_all_searched():
+    line = "Call 555-123-4567 or write.\n"
+    long_line = line.strip() + " and so on" * 200 + line
+    text = line + "A quiet page.\n" * 200 + line + line + long_line + line + long_line.strip()
+    starts = [found.start for found in find_secrets(text)]
+    assert [text[start : start + 12] for start in starts] == ["555-123-4567"] * 8
+
+
+# Each of these makes a careless pattern quadratic, which at this length is hours.
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("1", "1 ", "+1(", "a@", "a.", "eyJ", "eyJa.", "sk-", "AA11 ", "M", "1.2.3.", "xoxb-"),
+        *("password=", "password: ", "-----BEGIN A ", "12345\n", "012 ", "4111 1111 "),
+    ],
+)
+def test_hostile_text_takes_linear_time(piece: str):
+    assert len(find_secrets(piece * (100_000 // len(piece)) + " 1a1")) < 100_000 / 10
+
+
+@relaxed
+@given(st.text(st.sampled_from("1234 .-+()@aé😀\ud800\n"), max_size=60), st.text(max_size=40))
+def test_what_stands_before_moves_the_find_and_changes_nothing(before: str, after: str):
+    text = f"{before}\n{GITHUB}\n{after}"
+    assert Found("GitHub token", len(before) + 1) in find_secrets(text)
+    assert all(0 <= found.start < len(text) for found in find_secrets(text))
