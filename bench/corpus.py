@@ -125,7 +125,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("tokenizers", "rensa", "ftfy", "numpy")},
+        **{name: version(name) for name in ("tokenizers", "ftfy", "numpy")},
     }
 
 

@@ -18,11 +18,11 @@ from lmft.corpus.cast import Cast, choose_cast
 from lmft.corpus.convert import convert, cut_finer
 from lmft.corpus.describe import Outcome, describe
 from lmft.corpus.documents import Kind
-from lmft.corpus.duplicates import shared_share
 from lmft.corpus.findings import Findings
 from lmft.corpus.gather import Gathered, Progress, gather
 from lmft.corpus.info import CorpusInfo
 from lmft.corpus.kinds import TALK, resolve_kind
+from lmft.corpus.overlap import shared_share
 from lmft.corpus.source import find_sources
 from lmft.corpus.split import LEAK_SHARE, split_spool
 from lmft.corpus.spool import Spool

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterable
 
 from lmft.corpus.documents import Document, Kind
-from lmft.corpus.duplicates import shared_share
 from lmft.corpus.kinds import TALK, TEXT
+from lmft.corpus.overlap import shared_share
 from lmft.corpus.split import LEAK_SHARE
 
 Side = Callable[[], Iterable[Document]]

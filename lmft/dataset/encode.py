@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from lmft.corpus.documents import Document
 from lmft.errors import BaseModelError
@@ -18,6 +18,7 @@ from lmft.format.contract import Speakers
 from lmft.format.fold import fold_quotes
 from lmft.format.render import Span, render_conversation
 
+_BATCH_DOCUMENTS = 64
 # A player's action line stays with the paragraph before it, which it answers.
 _PARAGRAPH_END = re.compile(r"\n+(?=[^\n>])")
 _SENTENCE_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019)]*(?=\s)")
@@ -105,10 +106,24 @@ class Encoder:
         prompt of it does; a token counts as trained when its first byte lies in a trained span.
         End-of-text follows only a document that ends, and is learnt if what it ends is.
         """
-        spans = spans_of(document, speakers or Speakers())
-        # Folding keeps the length, so that the spans' places hold.
-        text = self._folded("".join(span.text for span in spans))
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return next(self.encode_all([document], speakers))
+
+    def encode_all(
+        self, documents: Iterable[Document], speakers: Speakers | None
+    ) -> Iterator[Encoded]:
+        """Each document in turn, tokenised on all cores. See `encode`."""
+        remaining = iter(documents)
+        while batch := list(itertools.islice(remaining, _BATCH_DOCUMENTS)):
+            spans = [spans_of(document, speakers or Speakers()) for document in batch]
+            # Folding keeps the length, so that the spans' places hold.
+            texts = [self._folded("".join(span.text for span in of_one)) for of_one in spans]
+            encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+            yield from map(self._marked, batch, spans, texts, encodings)
+
+    def _marked(
+        self, document: Document, spans: list[Span], text: str, encoding: Encoding
+    ) -> Encoded:
+        """The tokens with what is learnt of them, and where turns and paragraphs start."""
         firsts = np.fromiter((start for start, _ in encoding.offsets), np.int64, len(encoding))
         span_ends = np.cumsum([len(span.text) for span in spans])
         is_trained = np.array([span.trained for span in spans], dtype=bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lmft.corpus.documents import Document
@@ -156,29 +156,28 @@ def _counted(
     documents: Iterable[Document], encoder: Encoder, speakers: Speakers | None
 ) -> Iterator[tuple[Document, int, int]]:
     """Each document with its tokens and trained tokens."""
+    for batch in _batches(documents):
+        if any(document.messages for document in batch):
+            for document, encoded in zip(batch, encoder.encode_all(batch, speakers), strict=True):
+                yield document, len(encoded.ids), int(encoded.trained.sum())
+        else:
+            # Every token of a story is learnt, so counting them is enough.
+            counts = encoder.count([document.text for document in batch])
+            for document, count in zip(batch, counts, strict=True):
+                yield document, count + document.ends, count + document.ends
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     batch: list[Document] = []
     size = 0
     for document in documents:
-        if document.messages:
-            encoded = encoder.encode(document, speakers)
-            yield document, len(encoded.ids), int(encoded.trained.sum())
-            continue
         batch.append(document)
         size += document.n_bytes
         if size > _BATCH_BYTES:
-            yield from _counted_stories(batch, encoder)
+            yield batch
             batch, size = [], 0
-    yield from _counted_stories(batch, encoder)
-
-
-def _counted_stories(
-    batch: Sequence[Document], encoder: Encoder
-) -> Iterator[tuple[Document, int, int]]:
-    """Every token of a story is learnt, so counting them is enough."""
-    counts = encoder.count([document.text for document in batch])
-    for document, count in zip(batch, counts, strict=True):
-        n_tokens = count + document.ends
-        yield document, n_tokens, n_tokens
+    if batch:
+        yield batch
 
 
 def _show(

@@ -1,4 +1,7 @@
-"""The page's sections on what the corpus holds: files, speakers, lengths, languages, letters."""
+"""The page's sections on what the corpus holds: files, speakers, lengths, languages, letters.
+
+Each gives HTML, or nothing where nothing is known.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ _MAX_LANGUAGES = 24
 
 
 def files(info: CorpusInfo) -> str:
+    """What each file was read as, and why."""
     rows = [
         (
             safe(file.name),
@@ -33,6 +37,7 @@ def files(info: CorpusInfo) -> str:
 
 
 def speakers(info: CorpusInfo) -> str:
+    """Who is played by whom, and how much each speaker says."""
     cast = ""
     if info.cast is not None:
         others = ", ".join(map(safe, info.cast.others))
@@ -57,6 +62,7 @@ def speakers(info: CorpusInfo) -> str:
 
 
 def lengths(info: CorpusInfo) -> str:
+    """Documents in octaves of bytes."""
     counts = {length.from_bytes.bit_length(): length.count for length in info.lengths}
     if not counts:
         return ""
@@ -72,6 +78,7 @@ def lengths(info: CorpusInfo) -> str:
 
 
 def languages(info: CorpusInfo) -> str:
+    """Shares of bytes, the largest first."""
     rows = [
         (
             safe("too short or too mixed to tell" if code == "unknown" else code),
@@ -86,6 +93,7 @@ def languages(info: CorpusInfo) -> str:
 
 
 def person(info: CorpusInfo) -> str:
+    """Which person the narration is in, with the pronouns that say so."""
     counts = [(name, getattr(info.person, name)) for name in ("first", "second", "third")]
     if not any(count for _, count in counts):
         return ""
@@ -100,6 +108,7 @@ def person(info: CorpusInfo) -> str:
 
 
 def coverage(preflight: Preflight) -> str:
+    """How well the base knows the letters, by script."""
     found = preflight.coverage
     if found is None or not found.scripts:
         return ""

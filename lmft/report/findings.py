@@ -1,4 +1,7 @@
-"""The page's sections on what was left out, and on what is personal or was bad."""
+"""The page's sections on what was left out, and on what is personal or was bad.
+
+Each gives HTML, or nothing where nothing was found.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ _MAX_PLACES = 25
 
 
 def drops(info: CorpusInfo) -> str:
+    """By reason, with the first places of each to fold out."""
     by_reason: dict[str, list[DropInfo]] = {}
     for drop in info.drops:
         by_reason.setdefault(drop.reason, []).append(drop)
@@ -43,6 +47,7 @@ def _lines(drop: DropInfo) -> str:
 
 
 def duplicates(info: CorpusInfo) -> str:
+    """What was left out as a repeat, and of what."""
     if not info.n_duplicates:
         return ""
     head = f"<p>{counted(info.n_duplicates, 'part')} left out: the same was said before.</p>"
@@ -57,6 +62,7 @@ def duplicates(info: CorpusInfo) -> str:
 
 
 def secrets(info: CorpusInfo) -> str:
+    """What kinds of personal data there are, and where; never the values."""
     rows = [
         (safe(secret.kind), f"{secret.count:,}", ", ".join(map(safe, secret.places)))
         for secret in info.secrets
@@ -71,6 +77,7 @@ def secrets(info: CorpusInfo) -> str:
 
 
 def faults(info: CorpusInfo) -> str:
+    """What could not be read, each with what would be right."""
     if not info.n_faults:
         return ""
     head = f"<p>{counted(info.n_faults, 'fault')}; none of it reaches training.</p>"

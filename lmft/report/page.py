@@ -29,6 +29,7 @@ def listing(items: Sequence[str], total: int | None = None) -> str:
 
 
 def rest(n_shown: int, total: int) -> str:
+    """How many more there are, if any."""
     return f'<p class="faint">and {total - n_shown:,} more.</p>' if total > n_shown else ""
 
 

@@ -20,7 +20,7 @@ def verdict(preflight: Preflight) -> tuple[str, str]:
     warnings = listing(preflight.warnings)
     if preflight.refusals:
         title, style = "Refused: this must not be trained on", "refused"
-        reasons = listing(preflight.refusals) + ("<p>Mend the text and compile it again.</p>")
+        reasons = listing(preflight.refusals) + "<p>Mend the text and compile it again.</p>"
         warnings = warnings and f"<h3>Warnings</h3>{warnings}"
     elif preflight.warnings:
         title, style = "Ready to train, with warnings", "warned"
@@ -33,6 +33,7 @@ def verdict(preflight: Preflight) -> tuple[str, str]:
 
 
 def numbers(info: CorpusInfo, preflight: Preflight) -> str:
+    """How much there is, in what the model and a person count."""
     train, heldout = info.train, info.heldout
     tokens, held_tokens = preflight.train, preflight.heldout
     longest, context = preflight.longest_tokens, preflight.context_length

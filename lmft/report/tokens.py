@@ -15,6 +15,7 @@ _LINE_END = '<b class="mark">↵</b>\n'
 
 
 def shown_tokens(documents: Sequence[ShownDocument]) -> str:
+    """Each token in its shade: learnt or context, ends of lines and of the text."""
     if not documents:
         return ""
     eos = next((t.text for shown in documents for t in shown.tokens if t.is_eos), None)

@@ -66,11 +66,10 @@ def prepare(recipe: Recipe) -> Job:
         contract.speakers,
     )
     seen.require(recipe.data)
-    heldout = [encoder.encode(document, contract.speakers) for document in corpus.heldout]
+    heldout = list(encoder.encode_all(corpus.heldout, contract.speakers))
     paths.require_free(paths.adapters_dir(), _ADAPTER_DISK_BYTES, "A new adapter")
     block_tokens, reason = choose_block_tokens(recipe, base, seen.train.n_tokens)
-    train = (encoder.encode(document, contract.speakers) for document in corpus.train)
-    blocks = pack(list(train), block_tokens)
+    blocks = pack(list(encoder.encode_all(corpus.train, contract.speakers)), block_tokens)
     plan = make_plan(recipe, base, blocks, reason)
     return Job(recipe, base, corpus, encoder, contract, seen, blocks, heldout, plan)
 

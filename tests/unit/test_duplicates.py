@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmft.corpus.duplicates import Signatures, shared_share
+from lmft.corpus.duplicates import Signatures
+from lmft.corpus.overlap import shared_share
 
 relaxed = settings(deadline=None, max_examples=25)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lmft.corpus.decode import Unreadable
 from lmft.corpus.documents import Message
 from lmft.corpus.findings import Findings
 from lmft.corpus.readers.logs.sillytavern import READER
@@ -140,7 +141,10 @@ def test_any_value_anywhere_is_at_most_a_fault(tmp_path, data):
     holder = data.draw(st.sampled_from(rows))
     holder[data.draw(st.sampled_from(sorted(holder)))] = data.draw(ANYTHING)
     rows[data.draw(st.integers(0, 2))] = data.draw(st.just(holder) | ANYTHING)
-    documents, _ = read(tmp_path, *rows)
+    try:
+        documents, _ = read(tmp_path, *rows)
+    except Unreadable:
+        return  # a NUL among the rows: then the file is no text
     assert all(turn.name and turn.content for d in documents for turn in d.messages)
 
 

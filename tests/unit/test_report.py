@@ -396,6 +396,23 @@ def test_long_lists_are_capped_and_the_rest_is_counted():
     assert "and 1,196 more files" in printed(info, Preflight("embedded", 1024))
 
 
+def test_why_a_file_was_read_so_reads_well_for_what_it_has_and_for_what_it_is():
+    files = tuple(
+        FileInfo(name=name, n_bytes=1, reader=reader, reason=why, kinds=("story",), n_documents=1)
+        for name, reader, why in (("a", "text", "plain text"), ("b", "PDF", "begins as PDFs do"))
+    )
+    info, preflight = corpus(files=files), Preflight("embedded", 1024)
+    table = soup(info, preflight).find("caption", string="What was made of each file").parent
+    rows = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in table("tr")]
+    assert [row[2:4] for row in rows] == [
+        ["Read as", "Why"],
+        ["text", "plain text"],
+        ["PDF", "begins as PDFs do"],
+    ]
+    lines = [line.strip() for line in printed(info, preflight).splitlines()]
+    assert {"text: plain text", "PDF: begins as PDFs do"} <= set(lines)
+
+
 def test_text_in_no_known_language_is_said_in_words():
     info = corpus(languages={"en": 0.998, "unknown": 0.002})
     rows = soup(info, Preflight("embedded", 1024)).find("table", class_="bars").find_all("tr")

@@ -29,23 +29,23 @@ _COLUMNS = re.compile(r"\S(?:   +|\t+)\S|\|.*\|")
 def find_joints(texts: list[str], layout: Layout) -> list[bool]:
     """For each line but the first, whether it goes on the line before.
 
-    Joined are lines that could not have held the next word, unless all begin with a capital
-    (verse), and those that end early in mid-sentence among such. Never joined are list items,
-    tables, script lines, a player's lines, and speeches on lines of their own.
+    Joined are lines that could not have held the next word, and those among them that end early
+    in mid-sentence. Where some had room and all begin with a capital, it is verse. Never joined
+    are list items, tables, script lines, a player's lines, and speeches on lines of their own.
     """
     starts = [text[0] for text in texts]
     if not _SPACES.isdisjoint(starts):
         starts = [text.lstrip()[0] for text in texts]
     lower = [start.islower() for start in starts[1:]]
     n_lower = sum(lower)
-    if not n_lower and _is_verse(texts, starts[1:], layout):
-        return [False] * len(lower)
     pairs = list(pairwise(texts))
     width = layout.width
     fits = [overflows(line, after, width) for line, after in pairs]
     share = sum(fits) / len(fits)
     if share == 1:
         joints = fits
+    elif not n_lower and _is_verse(texts, starts[1:], layout):
+        return [False] * len(pairs)
     elif len(pairs) > 1 and 2 * n_lower > len(pairs) and _is_narrow_prose(texts, width):
         joints = [True] * len(pairs)
     else:
@@ -110,7 +110,7 @@ def _without_structure(
     if _is_table(texts):
         return [False] * len(joints)
     speeches = [start in _SPEECH_STARTS for start in starts]
-    quoted = sum(speeches) * 2 >= len(texts)
+    dialogue = not layout.spaced or (len(texts) > 2 and all(speeches))
     items = [bool(_ITEM.match(text)) for text in texts]
     listed = items[0] or sum(items) > 1
     spoken = [": " in text and bool(_SPOKEN.match(text)) for text in texts]
@@ -124,7 +124,7 @@ def _without_structure(
             or starts[index] == ">"
             or (listed and items[index])
             or (scripted and spoken[index])
-            or (speeches[index] and line[-1] in SENTENCE_ENDS and (quoted or not layout.spaced))
+            or (dialogue and speeches[index] and line[-1] in SENTENCE_ENDS)
             or (margins[index] > margins[index - 1] and not starts[index].islower())
         )
         kept.append(joins and not apart)

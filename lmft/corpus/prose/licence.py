@@ -126,8 +126,11 @@ def _header_without_end(lines: list[Line]) -> list[Span]:
 def _footers(lines: list[Line], mentions: list[int], *, last: bool) -> list[Span]:
     spans: list[Span] = []
     end_mark: int | None = None
+    small_print: int | None = None
     for index in mentions:
         text = lines[index].text
+        if _SMALL_START.match(text):
+            small_print = index
         if end_mark is None and _END.match(text):
             end_mark = index
         elif _START.match(text):
@@ -135,9 +138,10 @@ def _footers(lines: list[Line], mentions: list[int], *, last: bool) -> list[Span
             begin = end_mark if end_mark is not None and near else index
             spans.append(Span(begin, _closing_stars(lines, index) + 1, "licence"))
             end_mark = None
-        elif _SMALL_END.match(text):
-            starts = [i for i in mentions if i < index and _SMALL_START.match(lines[i].text)]
-            spans += [Span(begin, index + 1, "licence") for begin in starts[-1:]]
+        elif small_print is not None and _SMALL_END.match(text):
+            if index - small_print <= _FOOTER_LINES:
+                spans.append(Span(small_print, index + 1, "licence"))
+            small_print = None
     if end_mark is not None:
         near = last and len(lines) - end_mark <= _FOOTER_LINES
         spans.append(Span(end_mark, len(lines) if near else end_mark + 1, "licence"))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 class Line(NamedTuple):
     """Attributes:
-    number: of the line in the file, from 1; of the page in a PDF; of the paragraph in other
-        formats without lines (EPUB, DOCX).
+    number: of the line in the file, from 1; of the page in a PDF; of the paragraph in HTML,
+        EPUB and DOCX.
     heading: 1 to 6 where the source's markup says that this is a heading, else 0.
     """
 

@@ -72,7 +72,7 @@ def _atoms(pieces: Iterable[Piece]) -> Iterator[Part]:
     action = False
     for piece in pieces:
         length = _n_bytes(piece.text)
-        if texts and size + length > PART_BYTES and not action:
+        if texts and size + length > PART_BYTES and (not action or size > PART_BYTES):
             yield Part(number, "".join(texts))
             texts, size = [], 0
         if length > MAX_PARAGRAPH_BYTES:

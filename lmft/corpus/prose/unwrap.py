@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import pairwise
-from os.path import commonprefix
 from typing import NamedTuple
 
 from lmft.corpus.prose.blocks import Block
@@ -99,4 +98,10 @@ def _may_be_spaced(texts: list[str]) -> bool:
 
 
 def _common_indentation(texts: list[str]) -> int:
-    return len(commonprefix([text[: len(text) - len(text.lstrip())] for text in texts]))
+    margins = [text[: len(text) - len(text.lstrip())] for text in texts]
+    # What the first and the last in order have in common, all have.
+    low, high = min(margins), max(margins)
+    differing = (
+        index for index, pair in enumerate(zip(low, high, strict=False)) if len(set(pair)) > 1
+    )
+    return next(differing, len(low))

@@ -17,7 +17,7 @@ from lmft.corpus.survey.secrets import find_secrets
 
 MAX_PLACES_KEPT = 20
 # All documents are asked for their language up to here, then fewer and fewer.
-_ALL_ASKED = 200
+_ALL_ASKED = 100
 
 
 @dataclass
