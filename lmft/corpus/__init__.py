@@ -9,7 +9,7 @@ gather.py         all files to the spool (spool.py, document_rows.py), and on th
   mojibake.py       repaired
   parts.py          long documents cut
   survey/           languages, person, secrets, letters counted
-  duplicates.py     MinHash signatures, 128 bytes a document
+  duplicates.py     MinHash signatures, 128 bytes a document (word_hashes.py)
 convert.py        one kind (kinds.py), roles for all speakers (cast.py), no repeats
 split.py          what is held out; overlap.py: whether it leaks
 store.py          train.jsonl, heldout.jsonl
