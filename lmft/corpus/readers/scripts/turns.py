@@ -141,7 +141,7 @@ class _Reader:
 
     def _bracket_end(self, index: int, brackets: str) -> int | None:
         """The last line of a direction whose bracket closes on a later line."""
-        opened, closed = brackets
+        opened, closed = brackets[0], brackets[1]
         text = self._texts[index].lstrip(" \t*_")
         if not text.startswith(opened) or closed in text:
             return None
