@@ -63,12 +63,15 @@ class BadInputError(CorpusError):
     def __init__(self, faults: Sequence[str], n_faults: int) -> None:
         self.faults = tuple(faults)
         self.n_faults = n_faults
-        more = f"\n  ... and {n_faults - len(faults)} more" if n_faults > len(faults) else ""
-        listed = "".join(f"\n  {fault}" for fault in faults)
-        plural = "s" if n_faults > 1 else ""
+        cure = "lmft corpus build ... --skip-bad"
+        if n_faults == 1:
+            super().__init__(f"{faults[0]}.", f"Mend it, or leave it out: {cure}.")
+            return
+        rest = n_faults - len(self.faults)
+        lines = [*self.faults, *([f"... and {rest} more"] if rest else [])]
         super().__init__(
-            f"{n_faults} fault{plural} in the input, nothing was written:{listed}{more}\n",
-            "Mend them, or leave those rows and files out with --skip-bad.",
+            f"{n_faults} faults in the input, nothing was written:\n  " + "\n  ".join(lines) + "\n",
+            f"Mend them, or leave those rows and files out: {cure}.",
         )
 
 

@@ -6,9 +6,10 @@ corpus can be looked at later: its report, its documents, what was dropped.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lmft import paths
@@ -30,8 +31,7 @@ def corpus_for(data: Path, heldout_share: float, progress: Progress = no_progres
     if is_compiled(data):
         return load_corpus(data)
     home = paths.corpora_dir()
-    with paths.disk_errors(home):
-        home.mkdir(parents=True, exist_ok=True)
+    with paths.disk_errors(home), _made(home):
         with tempfile.TemporaryDirectory(prefix=".compiling-", dir=home) as scratch:
             made = Path(scratch) / "corpus"
             made.mkdir()
@@ -41,6 +41,19 @@ def corpus_for(data: Path, heldout_share: float, progress: Progress = no_progres
             if not is_compiled(kept):
                 os.rename(made, kept)
     return load_corpus(kept)
+
+
+@contextlib.contextmanager
+def _made(directory: Path) -> Iterator[None]:
+    """`directory` is there; if what follows fails and it is empty, it and its parent go again."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            directory.rmdir()
+            directory.parent.rmdir()
+        raise
 
 
 def build_into(

@@ -52,6 +52,7 @@ def prepare(recipe: Recipe) -> Job:
         raise RecipeError(
             f"lora.rank {recipe.lora.rank} cannot be served.", f"Use at most {RANKS[-1]}."
         )
+    paths.require_free(paths.adapters_dir(), _ADAPTER_DISK_BYTES, "A new adapter")
     corpus = corpus_for(Path(recipe.data), recipe.heldout_share)
     _require_kind(corpus, recipe)
     encoder = Encoder(base.path, base.eos_token, straight_quotes=base.fold_quotes)
@@ -67,7 +68,6 @@ def prepare(recipe: Recipe) -> Job:
     )
     seen.require(recipe.data)
     heldout = list(encoder.encode_all(corpus.heldout, contract.speakers))
-    paths.require_free(paths.adapters_dir(), _ADAPTER_DISK_BYTES, "A new adapter")
     block_tokens, reason = choose_block_tokens(recipe, base, seen.train.n_tokens)
     blocks = pack(list(encoder.encode_all(corpus.train, contract.speakers)), block_tokens)
     plan = make_plan(recipe, base, blocks, reason)

@@ -78,9 +78,9 @@ def png() -> bytes:
     ("content", "says", "cure"),
     [
         (None, "No such file or folder: ", "Check the path"),
-        (b"", "story.txt is empty (0 bytes)", "Give a file with text in it"),
-        (png(), "story.txt is not a text file", "Give plain text"),
-        (gzip.compress(b"Once upon a time. " * 999), "story.txt is not a text file", "Give plain"),
+        (b"", "story.txt: the file is empty (0 bytes)", "Mend it"),
+        (png(), "story.txt: is a PNG picture, whatever its name says", "give the text itself"),
+        (gzip.compress(b"Once upon a time. " * 999), "story.txt: is a gzip archive", "Mend it"),
         (b"Once upon a time.\n", "too small to split: 1 document(s), 17 bytes", "Add text"),
     ],
     ids=["missing", "empty", "picture", "archive", "too small"],

@@ -19,11 +19,14 @@ def prompt(*messages: dict[str, object]) -> str:
 
 
 def test_a_message_with_a_name_is_said_under_it() -> None:
-    assert prompt(
-        {"role": "user", "content": "Good day."},
-        {"role": "assistant", "content": "Good day."},
-        {"role": "user", "name": "Celia", "content": "Who is he?"},
-    ) == "Orlando: Good day.\nRosalind: Good day.\nCelia: Who is he?\nRosalind:"
+    assert (
+        prompt(
+            {"role": "user", "content": "Good day."},
+            {"role": "assistant", "content": "Good day."},
+            {"role": "user", "name": "Celia", "content": "Who is he?"},
+        )
+        == "Orlando: Good day.\nRosalind: Good day.\nCelia: Who is he?\nRosalind:"
+    )
 
 
 def test_a_name_cannot_write_turns_of_its_own() -> None:
