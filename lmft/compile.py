@@ -12,18 +12,16 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from lmft.bases import resolve_base
 from lmft.corpus import gather
-from lmft.corpus.build import Settings, no_progress
-from lmft.corpus.compiled import build_into
+from lmft.corpus.build import Settings, build_corpus, no_progress
+from lmft.corpus.compiled import compiling_into
 from lmft.corpus.info import CorpusInfo
-from lmft.corpus.store import HELDOUT_FILE, TRAIN_FILE, load_info, read_side
+from lmft.corpus.store import HELDOUT_FILE, REPORT_FILE, TRAIN_FILE, load_info, read_side
 from lmft.dataset.encode import Encoder
 from lmft.dataset.preflight import Preflight, preflight
 from lmft.report.html import render_html
 from lmft.report.json_report import as_json
 from lmft.report.terminal import print_summary
 from lmft.report.terminal_tokens import print_tokens
-
-REPORT_FILE = "report.html"
 
 
 def build(
@@ -35,21 +33,21 @@ def build(
     *,
     json_only: bool,
 ) -> None:
-    """Compile into `out`, with the report beside it.
+    """Compile into `out`, with the report beside it. What is refused is not written.
 
     Raises:
-        UserError: bad input, all of it at once.
-        CorpusError: compiled and reported, but it must not be trained on.
+        UserError: bad input, or a corpus that must not be trained on; all reasons at once.
     """
     resolve_base(base)
-    with _progress(console, shown=not json_only) as progress:
-        info = build_into(inputs, out, settings, progress)
-        seen = look(out, info, base, progress)
-    (out / REPORT_FILE).write_text(render_html(info, seen), encoding="utf-8")
-    _say(info, seen, console, json_only=json_only)
+    with compiling_into(out, inputs) as made:
+        with _progress(console, shown=not json_only) as progress:
+            info = build_corpus(inputs, made, settings, progress)
+            seen = look(made, info, base, progress)
+        (made / REPORT_FILE).write_text(render_html(info, seen), encoding="utf-8")
+        _say(info, seen, console, json_only=json_only)
+        seen.require("This corpus")
     if not json_only:
         console.print(f"Report: {out / REPORT_FILE}", soft_wrap=True, highlight=False)
-    seen.require(str(out))
 
 
 def show(corpus: Path, base: str, console: Console, *, json_only: bool) -> None:

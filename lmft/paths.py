@@ -17,7 +17,7 @@ from lmft.errors import DiskFullError, MachineError
 
 PACKAGE = Path(__file__).resolve().parent
 EMBEDDED_BASE = PACKAGE / "assets" / "base"
-_STAGING = ".staging-"
+_STAGING, _REPLACED = ".staging-", ".replaced-"
 
 
 def home() -> Path:
@@ -139,6 +139,39 @@ def publishing(target: Path) -> Iterator[Path]:
     finally:
         if staging.exists():
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def replace(made: Path, target: Path) -> None:
+    """The directory `made` becomes `target`; what was there is gone only once it has.
+
+    Both lie on one disk. After a power cut there is the old, the new, or the old beside it
+    under a name that begins with `.replaced-`.
+    """
+    for file in (*sorted(made.rglob("*")), made):
+        fsync(file)
+    made.chmod(0o755)
+    if not target.exists():
+        made.rename(target)
+        fsync(target.parent)
+        return
+    older = Path(tempfile.mkdtemp(prefix=_REPLACED, dir=target.parent)) / target.name
+    target.rename(older)
+    try:
+        made.rename(target)
+    except BaseException:
+        older.rename(target)
+        older.parent.rmdir()
+        raise
+    fsync(target.parent)
+    shutil.rmtree(older.parent, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """An empty directory in `parent` that goes at the end; what killed processes left goes now."""
+    _sweep(parent)
+    with tempfile.TemporaryDirectory(prefix=f"{_STAGING}{os.getpid()}-", dir=parent) as path:
+        yield Path(path)
 
 
 def _sweep(directory: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from lmft.corpus.cast import Cast, choose_cast
-from lmft.corpus.convert import convert, cut_finer
+from lmft.corpus.convert import Repeats, convert, cut_finer, needs_finer_parts
 from lmft.corpus.describe import Outcome, describe
 from lmft.corpus.documents import Kind
 from lmft.corpus.findings import Findings
@@ -23,7 +23,7 @@ from lmft.corpus.gather import Gathered, Progress, gather
 from lmft.corpus.info import CorpusInfo
 from lmft.corpus.kinds import TALK, resolve_kind
 from lmft.corpus.overlap import shared_share
-from lmft.corpus.source import find_sources
+from lmft.corpus.source import SourceFile, find_sources
 from lmft.corpus.split import LEAK_SHARE, split_spool
 from lmft.corpus.spool import Spool
 from lmft.corpus.store import HELDOUT_FILE, TRAIN_FILE, SideWriter
@@ -46,18 +46,26 @@ class Settings:
     you_play: str | None = None
     skip_bad: bool = False
 
+    def __post_init__(self) -> None:
+        if not 0 < self.heldout_share <= 0.5:
+            raise CorpusError(
+                f"The held-out share is {self.heldout_share}.", "Give a share above 0, at most 0.5."
+            )
+
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
     """For callers that show none."""
 
 
 def build_corpus(
-    inputs: Sequence[Path],
+    inputs: Sequence[Path | SourceFile],
     directory: Path,
     settings: Settings | None = None,
     progress: Progress = no_progress,
 ) -> CorpusInfo:
     """Compile files and folders into an existing, empty directory.
+
+    What `progress` raises ends the compilation, and goes on to the caller.
 
     Raises:
         InputError: an input that is not there.
@@ -67,33 +75,28 @@ def build_corpus(
     settings = settings or Settings()
     findings = Findings()
     sources = find_sources(inputs)
-    with tempfile.TemporaryDirectory(prefix=".spool-", dir=directory) as scratch:
-        with Spool(Path(scratch) / "read.jsonl") as spool:
-            gathered = gather(sources, spool, findings, progress)
-            if findings.n_faults and not settings.skip_bad:
-                raise BadInputError([str(fault) for fault in findings.faults], findings.n_faults)
-            kind = _kind(spool, gathered, settings)
-            cast = _cast(gathered, kind, settings)
-            compiled = Spool(Path(scratch) / "compiled.jsonl")
-            duplicates = convert(
-                spool, compiled, gathered.signatures, kind, cast, findings, progress
-            )
+    with (
+        tempfile.TemporaryDirectory(prefix=".spool-", dir=directory) as scratch,
+        Spool(Path(scratch) / "read.jsonl") as spool,
+        Spool(Path(scratch) / "compiled.jsonl") as compiled,
+        Spool(Path(scratch) / "finer.jsonl") as finer,
+    ):
+        gathered = gather(sources, spool, findings, progress)
+        if findings.n_faults and not settings.skip_bad:
+            raise BadInputError([str(fault) for fault in findings.faults], findings.n_faults)
+        kind = _kind(spool, gathered, settings)
+        cast = _cast(gathered, kind, settings)
+        repeats = convert(spool, compiled, gathered, kind, cast, findings, progress)
         if not len(compiled):
             raise CorpusError("Nothing to learn in the input.", "See what was dropped, and why.")
-        compiled = cut_finer(compiled, Path(scratch) / "finer.jsonl")
-        with compiled:
-            held, split_by = split_spool(compiled, settings.heldout_share)
-            leaks = _drop_leaks(compiled, held, progress)
-            outcome = _write(compiled, held, directory, progress)
+        if needs_finer_parts(compiled):
+            cut_finer(compiled, finer)
+            compiled = finer
+        held, split_by = split_spool(compiled, settings.heldout_share)
+        _drop_leaks(compiled, held, repeats, progress)
+        outcome = _write(compiled, held, directory, progress)
     info = describe(
-        gathered,
-        findings,
-        settings.heldout_share,
-        kind,
-        cast,
-        split_by,
-        outcome,
-        duplicates + leaks,
+        gathered, findings, settings.heldout_share, kind, cast, split_by, outcome, repeats
     )
     info.write(directory)
     return info
@@ -116,7 +119,7 @@ def _kind(spool: Spool, gathered: Gathered, settings: Settings) -> Kind:
 
 def _cast(gathered: Gathered, kind: Kind, settings: Settings) -> Cast | None:
     """Who plays, if there are speakers without roles."""
-    if not gathered.survey.uncast_speakers or kind not in TALK:
+    if not gathered.uncast or kind not in TALK:
         if settings.model_plays or settings.you_play:
             raise CorpusError(
                 "There are no speakers to choose from: the input has no names, or has roles.",
@@ -124,13 +127,13 @@ def _cast(gathered: Gathered, kind: Kind, settings: Settings) -> Cast | None:
             )
         return None
     return choose_cast(
-        gathered.survey.uncast_speakers,
+        gathered.uncast,
         model_plays=settings.model_plays,
         you_play=settings.you_play,
     )
 
 
-def _drop_leaks(compiled: Spool, held: set[int], progress: Progress) -> list[tuple[str, str]]:
+def _drop_leaks(compiled: Spool, held: set[int], repeats: Repeats, progress: Progress) -> None:
     """Take back what is held out and yet stands, word for word, on the other side too.
 
     Near-duplicates are gone by now; this finds what they cannot: a part that quotes another,
@@ -139,8 +142,8 @@ def _drop_leaks(compiled: Spool, held: set[int], progress: Progress) -> list[tup
     progress("checking the split", 0, len(compiled))
     order = sorted(held)
     shares = shared_share(
-        (document.words for index, document in compiled.documents() if index in held),
-        (document.words for index, document in compiled.documents() if index not in held),
+        (document.learnt for index, document in compiled.documents() if index in held),
+        (document.learnt for index, document in compiled.documents() if index not in held),
     )
     leaking = {index for index, share in zip(order, shares, strict=True) if share > LEAK_SHARE}
     if leaking and len(leaking) == len(held):
@@ -148,13 +151,14 @@ def _drop_leaks(compiled: Spool, held: set[int], progress: Progress) -> list[tup
             "Every document repeats another: nothing can be held out to measure with.",
             "Add text of another kind, or remove the repeats.",
         )
-    sources = {
-        index: document.source for index, document in compiled.documents() if index in leaking
-    }
+    if not leaking:
+        return
+    for index, document in compiled.documents():
+        if index in leaking:
+            repeats.add(document.source, "the training side, word for word")
     for index in leaking:
         compiled.alive[index] = 0
         held.discard(index)
-    return [(sources[index], "the training side, word for word") for index in sorted(leaking)]
 
 
 def _write(compiled: Spool, held: set[int], directory: Path, progress: Progress) -> Outcome:
@@ -163,7 +167,7 @@ def _write(compiled: Spool, held: set[int], directory: Path, progress: Progress)
     outcome = Outcome()
     for index, document in compiled.documents():
         (heldout if index in held else train).add(document)
-        outcome.count(document)
+        outcome.add(document)
         if index % 1000 == 0:
             progress("writing", index, len(compiled))
     outcome.train, outcome.heldout = train.close(), heldout.close()

@@ -7,8 +7,6 @@ corpus can be looked at later: its report, its documents, what was dropped.
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,14 +14,14 @@ from lmft import paths
 from lmft.corpus.build import Settings, build_corpus, no_progress
 from lmft.corpus.gather import Progress
 from lmft.corpus.info import FILE_NAME, CorpusInfo
-from lmft.corpus.store import Corpus, is_compiled, load_corpus
+from lmft.corpus.store import FILES, Corpus, is_compiled, load_corpus
 from lmft.errors import InputError
 
 _HASH_CHARACTERS = 12
 
 
-def corpus_for(data: Path, heldout_share: float, progress: Progress = no_progress) -> Corpus:
-    """Load `data` if it is compiled, else compile it and keep the result.
+def corpus_for(data: Path, settings: Settings, progress: Progress = no_progress) -> Corpus:
+    """Load `data` if it is compiled (`settings` are its own then), else compile it and keep it.
 
     Raises:
         InputError, CorpusError: see lmft.corpus.build.
@@ -31,15 +29,13 @@ def corpus_for(data: Path, heldout_share: float, progress: Progress = no_progres
     if is_compiled(data):
         return load_corpus(data)
     home = paths.corpora_dir()
-    with paths.disk_errors(home), _made(home):
-        with tempfile.TemporaryDirectory(prefix=".compiling-", dir=home) as scratch:
-            made = Path(scratch) / "corpus"
-            made.mkdir()
-            info = build_corpus([data], made, Settings(heldout_share=heldout_share), progress)
-            kept = home / info.hash[:_HASH_CHARACTERS]
-            # Two at once, or the same text again: the one that is there says the same.
-            if not is_compiled(kept):
-                os.rename(made, kept)
+    with paths.disk_errors(home), _made(home), paths.scratch(home) as scratch:
+        made = scratch / "corpus"
+        made.mkdir()
+        info = build_corpus([data], made, settings, progress)
+        # What is there under this hash may tell of other files with the same text.
+        kept = home / info.hash[:_HASH_CHARACTERS]
+        paths.replace(made, kept)
     return load_corpus(kept)
 
 
@@ -56,36 +52,52 @@ def _made(directory: Path) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def compiling_into(out: Path, inputs: Sequence[Path]) -> Iterator[Path]:
+    """Yield an empty directory that becomes `out` when all went well, or goes without a trace.
+
+    An older corpus at `out` is replaced then, and is as it was until then.
+
+    Raises:
+        InputError: `out` holds something else, lies inside an input or holds one.
+    """
+    _require_ours(out)
+    for path in inputs:
+        inside, around = out.resolve(), path.resolve()
+        if inside.is_relative_to(around) or around.is_relative_to(inside):
+            raise InputError(
+                f"{out} and the input {path} lie inside one another.",
+                "Give a folder elsewhere after -o.",
+            )
+    with paths.disk_errors(out.parent):
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
+            raise InputError(
+                f"There can be no folder {out}: {error.strerror}.", "Give another one after -o."
+            ) from error
+        with paths.scratch(out.parent) as scratch:
+            made = scratch / "corpus"
+            made.mkdir()
+            yield made
+            paths.replace(made, out)
+
+
 def build_into(
     inputs: Sequence[Path], out: Path, settings: Settings, progress: Progress = no_progress
 ) -> CorpusInfo:
-    """Compile into `out`, which appears at once or not at all; an older corpus there is replaced.
+    """Compile into `out`. Raises: see `compiling_into` and lmft.corpus.build."""
+    with compiling_into(out, inputs) as made:
+        return build_corpus(inputs, made, settings, progress)
 
-    Raises:
-        InputError: `out` is something else than a compiled corpus; and see lmft.corpus.build.
-    """
-    if out.exists() and not is_compiled(out) and not (out.is_dir() and not any(out.iterdir())):
+
+def _require_ours(out: Path) -> None:
+    """`out` may be replaced only if everything in it was written by the compiler."""
+    if not out.exists():
+        return
+    names = {file.name for file in out.iterdir()} if out.is_dir() else {""}
+    if names and not (names <= FILES and FILE_NAME in names):
         raise InputError(
-            f"{out} exists and is not a compiled corpus ({FILE_NAME} is not in it).",
+            f"{out} exists and is not a compiled corpus, or not only that.",
             "Give a new folder after -o.",
         )
-    inside = [
-        path for path in inputs if path.is_dir() and out.resolve().is_relative_to(path.resolve())
-    ]
-    if inside:
-        raise InputError(
-            f"{out} lies inside the input {inside[0]}: the next run would read its own output.",
-            "Give a folder elsewhere after -o.",
-        )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        paths.disk_errors(out.parent),
-        tempfile.TemporaryDirectory(prefix=".compiling-", dir=out.parent) as scratch,
-    ):
-        made = Path(scratch) / "corpus"
-        made.mkdir()
-        info = build_corpus(inputs, made, settings, progress)
-        if out.exists():
-            os.rename(out, Path(scratch) / "replaced")
-        os.rename(made, out)
-    return info

@@ -32,6 +32,7 @@ def to_row(document: Document) -> str:
         "source": document.source,
         "kind": document.kind,
         "story": document.story,
+        "part": document.part,
         "scene": document.scene,
         "begins": document.begins,
         "ends": document.ends,
@@ -56,6 +57,7 @@ def from_row(line: str) -> Document:
         ends=own["ends"],
         scene=own["scene"],
         story=own["story"],
+        part=own["part"],
         uncast=own.get("uncast", False),
         tools=json.dumps(prompt["tools"], ensure_ascii=False) if "tools" in prompt else "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -49,7 +50,8 @@ class Document:
             trainer writes end-of-text only after a part that ends. Parts of one story follow
             each other in order; `text` of all of them joined is the story.
         scene: number of the scene or chapter within the story, from 0; parts of one scene share it.
-        story: number of the story within the corpus; the compiler sets it, readers need not.
+        story, part: number of the story within the corpus, and of this part within the story;
+            the compiler sets both. Where parts were left out their numbers are missing.
         uncast: True for a log or script whose messages have names but no roles yet: the
             reader gives every speaker the role `user`, and lmft.corpus.cast decides later
             which of them the model plays.
@@ -66,19 +68,45 @@ class Document:
     ends: bool = True
     scene: int = 0
     story: int = 0
+    part: int = 0
     uncast: bool = False
     tools: str = ""
 
     @property
     def words(self) -> str:
-        """All that is said in it, for what counts or compares words."""
+        """All that is said in it."""
+        return self.text or _said(self.messages + self.chosen + self.rejected)
+
+    @property
+    def asked(self) -> str:
+        """What leads to the words that are learnt, without system messages, which many share."""
+        if self.text or self.uncast:
+            return ""
+        others = (turn for turn in self.messages if turn.role != "system")
+        if self.kind == "preference":
+            return _said(others)
+        return _said(turn for turn in others if turn.role != "assistant")
+
+    @property
+    def learnt(self) -> str:
+        """The words that are learnt; of a script without roles, all that is spoken."""
         if self.text:
             return self.text
-        turns = self.messages + self.chosen + self.rejected
-        return "\n".join(turn.content for turn in turns)
+        if self.kind == "preference":
+            return _said(self.chosen + self.rejected)
+        if self.uncast:
+            return _said(turn for turn in self.messages if turn.name is not None)
+        return _said(turn for turn in self.messages if turn.role == "assistant")
 
     @property
     def n_bytes(self) -> int:
         """Bytes of UTF-8 of everything that a person wrote in it."""
         turns = self.messages + self.chosen + self.rejected
-        return len(self.text.encode()) + sum(len(turn.content.encode()) for turn in turns)
+        return len(self.text.encode()) + len(_said(turns).encode())
+
+
+def _said(turns: Iterable[Message]) -> str:
+    return "\n".join(
+        "\n".join([turn.content, *(f"{call.name} {call.arguments}" for call in turn.tool_calls)])
+        for turn in turns
+    )

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
+
+from lmft.corpus.survey.secrets import mask_secrets
 
 MAX_FAULTS_KEPT = 100
 MAX_DROPS_KEPT = 2_000
+MAX_NOTES_KEPT = 200
 _EXCERPT_CHARACTERS = 60
+# An excerpt is made of so much: what is known as a secret only by its end has it in here.
+_SEEN_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Drop:
     Attributes:
         reason: a short name of the rule, the same for all that it dropped (`page number`).
         first_line, last_line: in the file, from 1, both included; 0 where there are no lines.
-        excerpt: how it began.
+        excerpt: how it began, secrets masked.
     """
 
     file: str
@@ -58,7 +64,17 @@ class Findings:
     drops: list[Drop] = field(default_factory=list)
     dropped_characters: Counter[str] = field(default_factory=Counter)
     dropped_places: Counter[str] = field(default_factory=Counter)
-    notes: list[str] = field(default_factory=list)
+    _notes: dict[str, None] = field(init=False, default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """The first MAX_NOTES_KEPT of what was changed or assumed."""
+        return list(islice(self._notes, MAX_NOTES_KEPT))
+
+    @property
+    def n_notes(self) -> int:
+        """How many there are, those not in `notes` included."""
+        return len(self._notes)
 
     def fault(
         self, file: str, message: str, *, line: int | None = None, byte: int | None = None
@@ -73,10 +89,10 @@ class Findings:
         self.dropped_characters[reason] += len(text)
         self.dropped_places[reason] += 1
         if len(self.drops) < MAX_DROPS_KEPT:
-            excerpt = " ".join(text[: 4 * _EXCERPT_CHARACTERS].split())[:_EXCERPT_CHARACTERS]
+            shown = mask_secrets(text[:_SEEN_CHARACTERS])[: 4 * _EXCERPT_CHARACTERS]
+            excerpt = " ".join(shown.split())[:_EXCERPT_CHARACTERS]
             self.drops.append(Drop(file, reason, first_line, last_line, len(text), excerpt))
 
     def note(self, message: str) -> None:
         """One line on what was changed or assumed; the same line is kept once."""
-        if message not in self.notes:
-            self.notes.append(message)
+        self._notes.setdefault(message)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from lmft.corpus.cast import speaker_name
+from lmft.corpus.cast import SpeakerCount, speaker_name
 from lmft.corpus.decode import Unreadable
 from lmft.corpus.documents import Document, Kind, Message
 from lmft.corpus.duplicates import Signatures
@@ -17,7 +19,7 @@ from lmft.corpus.parts import cut
 from lmft.corpus.readers.registry import choose
 from lmft.corpus.source import MAX_FILE_BYTES, SourceFile
 from lmft.corpus.spool import Spool
-from lmft.corpus.survey.collect import Survey
+from lmft.corpus.survey.speakers import count_speakers
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, and how much of how much of it is done."""
@@ -33,13 +35,19 @@ _NO_TEXT_SUFFIXES = (
 
 @dataclass
 class Gathered:
-    """What was read. `signatures` has one entry for each document of the spool."""
+    """What was read.
+
+    Attributes:
+        asked, learnt: signatures of the two sides of each document of the spool: only what is
+            alike in both is a repeat, or all answers to one question would be.
+        uncast: turns of the speakers of logs and scripts that do not say who the model is.
+    """
 
     files: list[FileInfo] = field(default_factory=list)
-    survey: Survey = field(default_factory=Survey)
-    signatures: Signatures = field(default_factory=Signatures)
+    asked: Signatures = field(default_factory=Signatures)
+    learnt: Signatures = field(default_factory=Signatures)
+    uncast: dict[str, SpeakerCount] = field(default_factory=dict)
     files_of: dict[Kind, list[str]] = field(default_factory=dict)
-    n_stories: int = 0
 
 
 def gather(
@@ -49,64 +57,93 @@ def gather(
     gathered = Gathered()
     total = sum(source.n_bytes for source in sources)
     done = 0
+    n_left_out: Counter[str] = Counter()
     for source in sources:
         if source.siblings and source.suffix in _NO_TEXT_SUFFIXES:
-            findings.note(f"{source.name}: left out, {source.suffix} files hold no text")
+            n_left_out[source.suffix] += 1
         else:
             first = len(spool)
             try:
-                _read(source, spool, findings, gathered, progress, done, total)
+                read = _Reading(source, spool, gathered, progress, done, total).run(findings)
+                _keep(read, gathered)
             except Unreadable as error:
                 findings.fault(source.name, error.message, line=error.line, byte=error.byte)
                 spool.take_back(first)
+            except OSError as error:
+                findings.fault(source.name, f"cannot be read: {os.strerror(error.errno or 0)}")
+                spool.take_back(first)
         done += source.n_bytes
         progress("reading", done, total)
+    for suffix, count in n_left_out.items():
+        findings.note(f"{count} {suffix} file(s) left out: they hold no text")
     return gathered
 
 
-def _read(
-    source: SourceFile,
-    spool: Spool,
-    findings: Findings,
-    gathered: Gathered,
-    progress: Progress,
-    done: int,
-    total: int,
-) -> None:
-    if source.n_bytes > MAX_FILE_BYTES:
-        raise Unreadable(
-            f"{source.n_bytes / 1e9:.1f} GB, the limit is {MAX_FILE_BYTES / 1e9:.1f} GB; split it"
+@dataclass
+class _Reading:
+    """One file on its way. What it counts is kept only once the whole file was good."""
+
+    source: SourceFile
+    spool: Spool
+    gathered: Gathered
+    progress: Progress
+    done: int
+    total: int
+    kinds: dict[Kind, None] = field(default_factory=dict)
+    uncast: dict[str, SpeakerCount] = field(default_factory=dict)
+    reader: str = ""
+    reason: str = ""
+    n_documents: int = 0
+
+    def run(self, findings: Findings) -> _Reading:
+        source, spool = self.source, self.spool
+        if source.n_bytes > MAX_FILE_BYTES:
+            size, limit = source.n_bytes / 1e9, MAX_FILE_BYTES / 1e9
+            raise Unreadable(f"{size:.1f} GB, the limit is {limit:.1f} GB; split it")
+        reader, self.reason = choose(source)
+        self.reader = reader.name
+        story = spool.stories[-1] if spool.stories else -1
+        part, n_repaired, n_read = 0, 0, 0
+        for whole in reader.read(source, findings):
+            document, n_lines = _normalised(whole)
+            n_repaired += n_lines
+            self.kinds[document.kind] = None
+            if document.begins or not self.n_documents:
+                self.n_documents += 1
+                story, part = story + 1, 0
+            for piece in cut(document):
+                self._add(dataclasses.replace(piece, story=story, part=part))
+                part += 1
+                n_read += piece.n_bytes
+            self.progress("reading", self.done + min(n_read, source.n_bytes), self.total)
+        if n_repaired:
+            findings.note(f"{source.name}: mojibake repaired in {n_repaired} line(s)")
+        return self
+
+    def _add(self, document: Document) -> None:
+        self.gathered.asked.add(document.asked)
+        self.gathered.learnt.add(document.learnt)
+        self.spool.add(document)
+        if document.uncast:
+            count_speakers(document, self.uncast)
+
+
+def _keep(read: _Reading, gathered: Gathered) -> None:
+    for name, count in read.uncast.items():
+        before = gathered.uncast.get(name, SpeakerCount(0, 0))
+        gathered.uncast[name] = SpeakerCount(
+            before.turns + count.turns, before.n_bytes + count.n_bytes
         )
-    reader, reason = choose(source)
-    kinds: dict[Kind, None] = {}
-    n_documents, n_repaired, n_read = 0, 0, 0
-    gathered.n_stories += 1
-    for whole in reader.read(source, findings):
-        document, n_lines = _normalised(whole)
-        n_repaired += n_lines
-        kinds[document.kind] = None
-        if document.begins:
-            n_documents += 1
-            gathered.n_stories += 1
-        for part in cut(dataclasses.replace(document, story=gathered.n_stories)):
-            text = part.words
-            gathered.survey.add(part, text)
-            gathered.signatures.add(text)
-            spool.add(part)
-            n_read += part.n_bytes
-        progress("reading", done + min(n_read, source.n_bytes), total)
-    if n_repaired:
-        findings.note(f"{source.name}: mojibake repaired in {n_repaired} line(s)")
-    for kind in kinds:
-        gathered.files_of.setdefault(kind, []).append(source.name)
+    for kind in read.kinds:
+        gathered.files_of.setdefault(kind, []).append(read.source.name)
     gathered.files.append(
         FileInfo(
-            name=source.name,
-            n_bytes=source.n_bytes,
-            reader=reader.name,
-            reason=reason,
-            kinds=tuple(kinds),
-            n_documents=n_documents,
+            name=read.source.name,
+            n_bytes=read.source.n_bytes,
+            reader=read.reader,
+            reason=read.reason,
+            kinds=tuple(read.kinds),
+            n_documents=read.n_documents,
         )
     )
 

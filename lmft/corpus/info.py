@@ -103,13 +103,16 @@ class PersonInfo(_Strict):
 class CorpusInfo(_Strict):
     """Attributes:
     kind: what all documents are after compilation.
-    hash: of both sides' content: same text, same hash, whatever its files are called.
+    hash: of all that is learnt: the same text in the same order gives the same hash, wherever
+        its files lie. n_documents: stories and conversations; one that is split stands on both
+        sides, and is counted once here.
     split_by: what was held out whole.
     """
 
     version: Literal[1] = 1
     kind: Kind
     hash: str
+    n_documents: int
     heldout_share: float
     split_by: Literal["document", "scene", "part"]
     files: tuple[FileInfo, ...]
@@ -147,9 +150,8 @@ class CorpusInfo(_Strict):
     def summary(self) -> str:
         """One line for the terminal and the model card."""
         noun = "conversations" if self.kind in ("chat", "instruct") else f"{self.kind} documents"
-        n_documents = self.train.n_documents + self.heldout.n_documents
         text = (
-            f"{len(self.files)} file(s), {n_documents} {noun}: "
+            f"{len(self.files)} file(s), {self.n_documents} {noun}: "
             f"{self.train.n_bytes / 1000:.0f} KB to train on, "
             f"{self.heldout.n_bytes / 1000:.0f} KB held out"
         )

@@ -54,6 +54,9 @@ def as_kind(document: Document, kind: Kind) -> Document | None:
 
 
 def _as_prose(message: Message) -> str:
+    said = "\n".join(
+        [message.content, *(f"{call.name} {call.arguments}" for call in message.tool_calls)]
+    ).strip()
     if message.role == "system":
-        return message.content
-    return f"{message.name or message.role.capitalize()}: {message.content}"
+        return said
+    return f"{message.name or message.role.capitalize()}: {said}"

@@ -7,54 +7,44 @@ import re
 from collections.abc import Iterator
 
 from lmft.corpus.documents import Document, Message
+from lmft.corpus.prose import parts as prose_parts
+from lmft.corpus.prose.parts import PART_BYTES, Piece
 
-PART_BYTES = 8_000
+_PIECE = re.compile(r"[^\n]*\n+|[^\n]+")
 
 
 def cut(document: Document, part_bytes: int = PART_BYTES) -> list[Document]:
     """Parts of about `part_bytes`; joined in order they are the document.
 
-    A story is cut at a blank line where it has any, else at a line end, and a player's action
-    line stays with its answer. A conversation is cut before a turn of the person's side. A
-    preference is never cut.
+    A story is cut as lmft.corpus.prose.parts does it. A conversation is cut before a turn of
+    the person's side. A preference is never cut.
     """
     if document.kind == "preference" or document.n_bytes <= 2 * part_bytes:
         return [document]
     if document.messages:
         groups = list(_grouped(_exchanges(document.messages), part_bytes))
-        return _flagged(document, [{"messages": tuple(group)} for group in groups])
-    return _flagged(document, [{"text": text} for text in _texts(document.text, part_bytes)])
-
-
-def _flagged(document: Document, contents: list[dict[str, object]]) -> list[Document]:
-    last = len(contents) - 1
+        parts = [dataclasses.replace(document, messages=tuple(group)) for group in groups]
+    else:
+        texts = prose_parts.cut(_pieces(document.text), part_bytes)
+        parts = [dataclasses.replace(document, text=part.text) for part in texts]
+    last = len(parts) - 1
     return [
         dataclasses.replace(
-            document,
+            part,
             begins=document.begins and number == 0,
             ends=document.ends and number == last,
-            **content,  # type: ignore[arg-type]
         )
-        for number, content in enumerate(contents)
+        for number, part in enumerate(parts)
     ]
 
 
-def _texts(text: str, part_bytes: int) -> list[str]:
-    boundary = r"(?<=\n\n)(?=[^\n])" if "\n\n" in text else r"(?<=\n)(?=\S)"
-    parts: list[str] = []
-    current, size = "", 0
-    for paragraph in re.split(boundary, text):
-        length = len(paragraph.encode())
-        if current and size + length > part_bytes and not paragraph.lstrip("\n").startswith(">"):
-            parts.append(current)
-            current, size = "", 0
-        current += paragraph
-        size += length
-    if size < part_bytes // 4 and parts:
-        parts[-1] += current
-    else:
-        parts.append(current)
-    return parts
+def _pieces(text: str) -> Iterator[Piece]:
+    """Paragraphs with what separates them; every line is one where the text has no blank lines."""
+    lines_are_paragraphs = "\n\n" not in text
+    for found in _PIECE.finditer(text):
+        piece = found.group()
+        apart = lines_are_paragraphs or piece.endswith("\n\n") or found.end() == len(text)
+        yield Piece(0, piece, apart)
 
 
 def _exchanges(messages: tuple[Message, ...]) -> Iterator[list[Message]]:
@@ -81,6 +71,6 @@ def _grouped(exchanges: Iterator[list[Message]], part_bytes: int) -> Iterator[li
         if current and size + length > part_bytes:
             yield current
             current, size = [], 0
-        current = current + exchange
+        current += exchange
         size += length
     yield current

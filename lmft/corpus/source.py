@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lmft.corpus.decode import MARKS, Encoding, Unreadable, find_encoding, read_lines, read_text
 from lmft.errors import InputError
@@ -25,6 +25,7 @@ class SourceFile:
 
     Attributes:
         name: as shown in reports and kept in documents; harmless to print, never a path to open.
+            A service that keeps uploads under ids gives the name that the person knows.
         siblings: every file of the same input, this one included, for formats that are spread
             over several (Rasa).
     """
@@ -39,8 +40,8 @@ class SourceFile:
 
     @cached_property
     def suffix(self) -> str:
-        """Lower case, with the dot; a hint at most, content decides."""
-        return self.path.suffix.lower()
+        """Of the name, lower case, with the dot; a hint at most, content decides."""
+        return PurePosixPath(self.name).suffix.lower()
 
     @cached_property
     def head(self) -> bytes:
@@ -81,7 +82,7 @@ class SourceFile:
             )
 
 
-def find_sources(inputs: Sequence[Path]) -> list[SourceFile]:
+def find_sources(inputs: Sequence[Path | SourceFile]) -> list[SourceFile]:
     """The files of `inputs` in the order given, each folder's sorted by name.
 
     Links inside a folder are not followed: it may come from anywhere and must not reach out of
@@ -90,7 +91,13 @@ def find_sources(inputs: Sequence[Path]) -> list[SourceFile]:
     Raises:
         InputError: an input that is not there or cannot be read, or a folder without files.
     """
-    return [source for path in inputs for source in _of_input(path, several=len(inputs) > 1)]
+    sources: list[SourceFile] = []
+    for given in inputs:
+        if isinstance(given, SourceFile):
+            sources.append(given)
+        else:
+            sources += _of_input(given, several=len(inputs) > 1)
+    return sources
 
 
 def _of_input(path: Path, *, several: bool) -> list[SourceFile]:

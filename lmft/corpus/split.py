@@ -1,10 +1,12 @@
-"""Train and held-out: whole documents, or scenes where there are few documents."""
+"""Train and held-out: whole documents, or scenes or parts where that comes nearer to the share."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from lmft.corpus.spool import Spool
 from lmft.errors import CorpusError
@@ -19,74 +21,69 @@ SplitBy = Literal["document", "scene", "part"]
 
 
 def split_spool(spool: Spool, share: float) -> tuple[set[int], SplitBy]:
-    """The documents to hold out: whole stories if there are enough of them, else whole scenes,
-    else parts.
+    """The documents to hold out: whole stories if there are enough of them and they come near
+    the share, else whole scenes, else parts.
 
     Raises:
         CorpusError: too little text for both sides.
     """
-    alive = [index for index in range(len(spool)) if spool.alive[index]]
+    alive = np.flatnonzero(np.frombuffer(spool.alive, np.int8))
+    hashes = spool.hashes[alive]
+    sizes = np.array(spool.sizes)[alive]
     levels: tuple[tuple[SplitBy, Sequence[int]], ...] = (
         ("document", spool.stories),
         ("scene", spool.scenes),
         ("part", range(len(spool))),
     )
     for split_by, group_of in levels:
-        groups: dict[int, list[int]] = {}
-        for index in alive:
-            groups.setdefault(group_of[index], []).append(index)
-        if len(groups) >= ENOUGH or split_by == "part":
+        _, firsts, groups = np.unique(
+            np.array(group_of)[alive], return_index=True, return_inverse=True
+        )
+        if len(firsts) < ENOUGH and split_by != "part":
+            continue
+        # No two documents are alike any more, so a group's first tells it from all others.
+        group_sizes = np.bincount(groups, weights=sizes).astype(np.int64)
+        held = hold_out(hashes[firsts], group_sizes, share)
+        if group_sizes[held].sum() >= share * sizes.sum() / 2 or split_by == "part":
             break
-    hashes = [_group_hash(spool, members) for members in groups.values()]
-    sizes = [sum(spool.sizes[index] for index in members) for members in groups.values()]
-    held = hold_out(hashes, sizes, share)
-    return {
-        index
-        for members, is_held in zip(groups.values(), held, strict=True)
-        if is_held
-        for index in members
-    }, split_by
+    return {int(index) for index in alive[held[groups]]}, split_by
 
 
-def hold_out(hashes: Sequence[bytes], sizes: Sequence[int], share: float) -> list[bool]:
-    """Which groups to hold out for about `share` of the bytes: chosen by hash, so that the same
-    text gives the same split whatever its files are called.
+def hold_out(
+    hashes: npt.NDArray[np.uint64], sizes: npt.NDArray[np.int64], share: float
+) -> npt.NDArray[np.bool_]:
+    """Which groups to hold out for about `share` of the bytes: chosen by hash (N, 2), so that
+    the same text gives the same split whatever its files are called.
 
     Groups of one hash go to one side together.
 
     Raises:
         CorpusError: too little text for both sides.
     """
-    by_hash = dict.fromkeys(sorted(hashes), 0)
-    for digest, size in zip(hashes, sizes, strict=True):
-        by_hash[digest] += size
-    total = sum(by_hash.values())
+    _, contents = np.unique(hashes, axis=0, return_inverse=True)
+    contents = contents.reshape(-1)
+    content_sizes = np.bincount(contents, weights=sizes).astype(np.int64)
+    total = int(content_sizes.sum())
     # The longest document of a small corpus must not empty the training side.
     limit = min(max(2 * share, 0.3), 0.7) * total
-    held: set[bytes] = set()
+    held = np.zeros(len(content_sizes), dtype=bool)
     held_bytes = 0
-    for digest, size in by_hash.items():
-        if held and held_bytes >= share * total:
+    for content, size in enumerate(content_sizes.tolist()):
+        if held_bytes and held_bytes >= share * total:
             break
         if held_bytes + size <= limit:
-            held.add(digest)
+            held[content] = True
             held_bytes += size
-    if not held and len(by_hash) > 1:
+    if not held_bytes and len(held) > 1:
         # All are long: then the shortest is the one to miss least.
-        shortest = min(by_hash, key=by_hash.__getitem__)
-        held = {shortest}
-        held_bytes = by_hash[shortest]
-    if not held or total - held_bytes < MIN_TRAIN_BYTES:
+        shortest = int(content_sizes.argmin())
+        held[shortest] = True
+        held_bytes = int(content_sizes[shortest])
+    if not held_bytes or total - held_bytes < MIN_TRAIN_BYTES:
         raise CorpusError(
             f"The corpus is too small to split: {len(sizes)} document(s), {total} bytes; "
             f"lmft needs at least 2 documents (or parts) and {MIN_TRAIN_BYTES} bytes to train on.",
             "Add text; results get interesting from about 50 KB.",
         )
-    return [digest in held for digest in hashes]
-
-
-def _group_hash(spool: Spool, members: Sequence[int]) -> bytes:
-    digest = hashlib.sha256()
-    for index in members:
-        digest.update(spool.hash(index))
-    return digest.digest()
+    chosen: npt.NDArray[np.bool_] = held[contents]
+    return chosen

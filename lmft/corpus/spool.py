@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+import numpy.typing as npt
+
 from lmft.corpus.document_rows import from_row, to_row
-from lmft.corpus.documents import KINDS, Document
+from lmft.corpus.documents import Document
 
 HASH_BYTES = 16
 
@@ -23,16 +26,15 @@ class Spool:
 
     Attributes (one entry a document):
         sizes: bytes of text. stories: number of the story it belongs to. scenes: number of its
-            scene, counted over the whole corpus. kinds: indices into KINDS. alive: 0 for one
-            that was taken back.
+            scene, counted over the whole corpus. alive: 0 for one that was taken back.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w+", encoding="utf-8", newline="\n")
+        self._path = path
+        self._file = path.open("w", encoding="utf-8", newline="\n")
         self.sizes = array("q")
         self.stories = array("q")
         self.scenes = array("q")
-        self.kinds = array("b")
         self.alive = array("b")
         self._hashes = bytearray()
         self._last_scene: tuple[int, int] | None = None
@@ -61,7 +63,6 @@ class Spool:
         self._last_scene = scene
         self.stories.append(document.story)
         self.sizes.append(document.n_bytes)
-        self.kinds.append(KINDS.index(document.kind))
         self.alive.append(1)
         self._hashes += content_hash(document)
         self._file.write(to_row(document) + "\n")
@@ -71,17 +72,18 @@ class Spool:
         for index in range(first, len(self)):
             self.alive[index] = 0
 
-    def hash(self, index: int) -> bytes:
-        """Hash of what is learnt from the document; where it came from does not matter."""
-        return bytes(self._hashes[index * HASH_BYTES : (index + 1) * HASH_BYTES])
+    @property
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """(N, 2): `content_hash` of each document, so ordered as its bytes are."""
+        return np.frombuffer(bytes(self._hashes), ">u8").astype(np.uint64).reshape(-1, 2)
 
     def documents(self) -> Iterator[tuple[int, Document]]:
         """All that are alive, with their numbers, in order."""
         self._file.flush()
-        self._file.seek(0)
-        for index, line in enumerate(self._file):
-            if self.alive[index]:
-                yield index, from_row(line)
+        with self._path.open(encoding="utf-8", newline="\n") as lines:
+            for index, line in enumerate(lines):
+                if self.alive[index]:
+                    yield index, from_row(line)
 
 
 def content_hash(document: Document) -> bytes:

@@ -15,7 +15,8 @@ from lmft.corpus.spool import content_hash
 from lmft.errors import CorpusError
 from lmft.paths import sha256_file
 
-TRAIN_FILE, HELDOUT_FILE = "train.jsonl", "heldout.jsonl"
+TRAIN_FILE, HELDOUT_FILE, REPORT_FILE = "train.jsonl", "heldout.jsonl", "report.html"
+FILES = frozenset({TRAIN_FILE, HELDOUT_FILE, REPORT_FILE, info.FILE_NAME})
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ class SideWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("w", encoding="utf-8", newline="\n")
-        self._stories: set[int] = set()
-        self._n_parts = self._n_bytes = 0
+        self._story = -1
+        self._n_documents = self._n_parts = self._n_bytes = 0
         self.content = hashlib.sha256()
 
     def add(self, document: Document) -> None:
         self._file.write(to_row(document) + "\n")
-        self._stories.add(document.story)
+        self._n_documents += document.story != self._story
+        self._story = document.story
         self._n_parts += 1
         self._n_bytes += document.n_bytes
         self.content.update(content_hash(document))
@@ -49,7 +51,7 @@ class SideWriter:
     def close(self) -> SideInfo:
         self._file.close()
         return SideInfo(
-            n_documents=len(self._stories),
+            n_documents=self._n_documents,
             n_parts=self._n_parts,
             n_bytes=self._n_bytes,
             sha256=sha256_file(self._path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,7 @@ def pack(documents: Sequence[Encoded], block_tokens: int) -> Blocks:
     """
     ids = _joined([document.ids for document in documents]).astype(np.int64)
     trained = _joined([document.trained for document in documents]).astype(bool)
+    trained[_jumps(documents)] = False
     if not trained.any():
         raise ValueError("no token would be trained")
     paragraphs = _placed(documents, [document.starts for document in documents])
@@ -65,6 +67,16 @@ def pack(documents: Sequence[Encoded], block_tokens: int) -> Blocks:
             labels.append(label)
         done = end
     return Blocks(np.stack(blocks), np.stack(labels))
+
+
+def _jumps(documents: Sequence[Encoded]) -> list[int]:
+    """The tokens before which the text jumps."""
+    jumps, place = [], 0
+    for before, document in itertools.pairwise(documents):
+        place += len(before.ids)
+        if not document.follows(before) and len(document.ids):
+            jumps.append(place)
+    return jumps
 
 
 def _begin(

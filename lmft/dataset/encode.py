@@ -32,6 +32,7 @@ class Encoded:
         trained: for each token whether the loss counts it.
         starts: the tokens with which paragraphs or turns start, rising.
         sentences: the tokens with which the sentences of a story start, rising.
+        story, part, begins, ends: the document's.
     """
 
     ids: npt.NDArray[np.int32]
@@ -39,6 +40,17 @@ class Encoded:
     starts: npt.NDArray[np.int64]
     sentences: npt.NDArray[np.int64]
     n_bytes: int
+    story: int = 0
+    part: int = 0
+    begins: bool = True
+    ends: bool = True
+
+    def follows(self, before: Encoded) -> bool:
+        """Whether what stands before this one leads to it: the end of a story to a beginning,
+        or the part before it to this part."""
+        if self.begins:
+            return before.ends
+        return self.story == before.story and self.part == before.part + 1
 
 
 class Encoder:
@@ -144,6 +156,10 @@ class Encoder:
             _tokens_at(starts, firsts),
             _tokens_at(sentences, firsts),
             document.n_bytes,
+            document.story,
+            document.part,
+            document.begins,
+            document.ends,
         )
 
     def _folded(self, text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lmft.corpus.info import CorpusInfo, DropCount, DropInfo
+from lmft.corpus.survey.secrets import MASK
 from lmft.report.page import listing, rest, safe, table
 from lmft.report.plain import counted
 
@@ -70,8 +71,8 @@ def secrets(info: CorpusInfo) -> str:
     if not rows:
         return ""
     sentence = (
-        "<p>They stay in the text and will be learnt. Their values are shown nowhere; "
-        "take them out of the files if nobody is to read them.</p>"
+        f"<p>They stay in the text and will be learnt. This page shows {MASK} for each of their "
+        "characters; take them out of the files if nobody is to read them.</p>"
     )
     return sentence + table("What kind and where first", ("Kind", "Times", "In"), rows, "tnt")
 

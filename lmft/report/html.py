@@ -14,7 +14,7 @@ from lmft.report.tokens import shown_tokens
 def render_html(info: CorpusInfo, preflight: Preflight) -> str:
     """The whole page. It loads nothing and runs nothing; same input, same bytes."""
     title, box = verdict(preflight)
-    text = counted(info.train.n_documents + info.heldout.n_documents, f"{info.kind} document")
+    text = counted(info.n_documents, f"{info.kind} document")
     heading = (
         f"<header><h1>Corpus report</h1><p>{text} from {counted(len(info.files), 'file')}, "
         f"seen with the tokenizer of {safe(preflight.base)}.</p></header>\n"

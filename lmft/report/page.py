@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-from lmft.report.plain import visible
+from lmft.report.plain import discreet
 from lmft.report.style import STYLE
 
 MAX_ROWS = 100
@@ -13,8 +13,11 @@ MAX_ROWS = 100
 
 
 def safe(text: str) -> str:
-    """A person's text as HTML, in a box of its own: its direction does not leak out of it."""
-    return f"<bdi>{html.escape(visible(text))}</bdi>"
+    """A person's text as HTML, in a box of its own: its direction does not leak out of it.
+
+    Secrets and personal data in it are masked.
+    """
+    return f"<bdi>{html.escape(discreet(text))}</bdi>"
 
 
 def together(text: str) -> str:
@@ -75,6 +78,6 @@ def document(title: str, body: str) -> str:
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{html.escape(visible(title))}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<title>{html.escape(discreet(title))}</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lmft.corpus.survey.secrets import mask_secrets
+
 _SHOWN_AS = {"\n": "↵", "\t": "⇥"}
 # They join letters in Persian, in Indic scripts and in emoji; invisible, but part of the word.
 _JOINERS = "\u200c\u200d"
@@ -17,6 +19,11 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(map(_visible_character, text))
+
+
+def discreet(text: str) -> str:
+    """A person's text as a report may show it: visible, secrets and personal data masked."""
+    return visible(mask_secrets(text))
 
 
 def _visible_character(character: str) -> str:

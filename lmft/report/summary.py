@@ -48,7 +48,7 @@ def numbers(info: CorpusInfo, preflight: Preflight) -> str:
         ("Files", f"{len(info.files):,}", size(sum(file.n_bytes for file in info.files))),
         (
             "Documents",
-            f"{train.n_documents + heldout.n_documents:,}",
+            f"{info.n_documents:,}",
             f"{train.n_documents:,} to train on, {heldout.n_documents:,} held out; "
             f"in {train.n_parts:,} and {counted(heldout.n_parts, 'part')}",
         ),

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lmft.corpus.info import CorpusInfo
 from lmft.dataset.preflight import Preflight
-from lmft.report.plain import counted, octave, percent, size, visible
+from lmft.report.plain import counted, discreet, octave, percent, size
 
 _MAX_FILES = 4
 _MAX_SPEAKERS = 6
@@ -43,16 +43,16 @@ def _table() -> Table:
 
 def _words(text: str) -> Text:
     """A person's text: no markup in it is obeyed, nothing in it speaks to the terminal."""
-    return Text(visible(text))
+    return Text(discreet(text))
 
 
 def _files(info: CorpusInfo) -> Iterator[Text]:
     for file in info.files[:_MAX_FILES]:
-        name = Text(visible(file.name), style="bold")
+        name = Text(discreet(file.name), style="bold")
         yield name.append(
             f"  {size(file.n_bytes)}, {counted(file.n_documents, 'document')}", "not bold"
         )
-        yield Text(visible(f"  {file.reader}: {file.reason}"), style="dim")
+        yield Text(discreet(f"  {file.reader}: {file.reason}"), style="dim")
     if (more := len(info.files) - _MAX_FILES) > 0:
         yield Text(f"and {counted(more, 'more file')}")
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lmft.dataset.preflight import GAP, Preflight, ShownDocument, ShownToken
-from lmft.report.plain import counted, visible
+from lmft.report.plain import counted, discreet, visible
 
 # Neighbouring tokens differ by shade. Both colours are set, so that it reads on any background.
 _LEARNT = ("#ffffff on #0f5f58", "#ffffff on #17837a")
@@ -26,7 +26,7 @@ def print_tokens(preflight: Preflight, console: Console) -> None:
     coloured = console.color_system is not None and not console.no_color
     console.print(_legend(preflight, coloured))
     for shown in preflight.shown:
-        title = visible(f"{shown.source}, {counted(shown.n_tokens, 'token')}")
+        title = discreet(f"{shown.source}, {counted(shown.n_tokens, 'token')}")
         console.print()
         console.print(Text(title, style="bold"))
         console.print(_coloured(shown) if coloured else Text(_plain(shown)))

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lmft.corpus.build import Settings
+from lmft.compile import look
+from lmft.corpus.build import Settings, build_corpus
 from lmft.corpus.compiled import build_into, corpus_for
+from lmft.corpus.source import SourceFile
 from lmft.corpus.store import load_corpus
 from lmft.errors import BadInputError, CorpusError, InputError
 from lmft.paths import recipes_dir
@@ -124,7 +126,7 @@ def test_conversations_become_stories_when_told_to(folder, tmp_path):
 def test_pictures_beside_the_text_are_said_and_no_fault(folder, tmp_path):
     (folder / "cover.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     info = build(folder, tmp_path / "out")
-    assert "cover.png: left out, .png files hold no text" in info.notes
+    assert "1 .png file(s) left out: they hold no text" in info.notes
 
 
 def test_bad_input_is_listed_whole_and_nothing_is_written(folder, tmp_path):
@@ -182,7 +184,7 @@ def test_a_refused_build_leaves_the_older_corpus_as_it_was(folder, tmp_path):
 
 
 def test_the_output_may_not_lie_inside_the_input(folder):
-    with pytest.raises(InputError, match="would read its own output"):
+    with pytest.raises(InputError, match="lie inside one another"):
         build(folder, folder / "out")
 
 
@@ -204,12 +206,12 @@ def test_a_folder_that_is_no_corpus_is_named(tmp_path, content):
 
 def test_a_recipes_text_is_compiled_once_and_kept_by_its_hash(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("LMFT_HOME", str(tmp_path / "home"))
-    first, again = corpus_for(folder, 0.1), corpus_for(folder, 0.1)
+    first, again = corpus_for(folder, Settings()), corpus_for(folder, Settings())
     assert first == again
     assert [path.name for path in (tmp_path / "home" / "corpora").iterdir()] == [
         first.info.hash[:12]
     ]
-    assert corpus_for(first.path, 0.1) == first
+    assert corpus_for(first.path, Settings()) == first
 
 
 def test_one_long_story_is_held_out_by_scenes_or_parts(tmp_path):
@@ -275,6 +277,177 @@ def test_mojibake_is_repaired_and_said(folder, tmp_path):
     info = build(folder, tmp_path / "out")
     assert "broken.txt: mojibake repaired in 1 line(s)" in info.notes
     assert any("Le café était fermé." in text for text in texts(tmp_path / "out"))
+
+
+def rows(path: Path, made: list[dict]) -> Path:
+    path.write_text("\n".join(map(json.dumps, made)))
+    return path
+
+
+def said(*turns: tuple[str, str]) -> dict:
+    return {"messages": [{"role": role, "content": content} for role, content in turns]}
+
+
+def test_a_long_system_message_that_all_share_makes_no_repeats(tmp_path):
+    system = ("system", tale(900, 60))
+    chats = [said(system, ("user", tale(n, 2)), ("assistant", tale(n + 300))) for n in range(40)]
+    info = build(rows(tmp_path / "chats.jsonl", chats), tmp_path / "out")
+    assert info.n_duplicates == 0
+    assert info.n_documents == 40
+
+
+def test_answers_to_one_long_question_are_no_repeats_and_the_same_answer_is(tmp_path):
+    question = ("user", tale(900, 60))
+    chats = [said(question, ("assistant", tale(n))) for n in range(40)]
+    again = [said(question, ("assistant", tale(3).upper()))]
+    info = build(rows(tmp_path / "chats.jsonl", chats + again), tmp_path / "out")
+    assert [(found.source, found.of) for found in info.duplicates] == [
+        ("chats.jsonl:41", "chats.jsonl:4")
+    ]
+
+
+def test_stories_that_share_their_last_chapter_still_end(tmp_path):
+    folder = tmp_path / "tales"
+    folder.mkdir()
+    notes = f"CHAPTER 3\n\n{tale(500, 40)}"
+    for n in range(14):
+        chapters = f"CHAPTER 1\n\n{tale(n, 40)}\n\n\nCHAPTER 2\n\n{tale(n + 50, 40)}"
+        (folder / f"{n:02}.txt").write_text(f"{chapters}\n\n\n{notes}")
+    info = build(folder, tmp_path / "out")
+    assert info.n_duplicates == 13
+    corpus = load_corpus(tmp_path / "out")
+    both = corpus.train + corpus.heldout
+    assert sum(document.ends for document in both) == 14
+    assert all(not document.text.endswith("\n") for document in both if document.ends)
+
+
+def test_what_is_left_out_of_a_story_leaves_a_gap_in_its_numbers(tmp_path):
+    folder = tmp_path / "tales"
+    folder.mkdir()
+    shared = tale(500, 40)
+    for n in range(14):
+        parts = (tale(n, 40), shared, tale(n + 50, 40))
+        chapters = [f"CHAPTER {number}\n\n{text}" for number, text in enumerate(parts, 1)]
+        (folder / f"{n:02}.txt").write_text("\n\n\n".join(chapters))
+    build(folder, tmp_path / "out")
+    corpus = load_corpus(tmp_path / "out")
+    parts_of: dict[int, list[int]] = {}
+    for document in corpus.train + corpus.heldout:
+        parts_of.setdefault(document.story, []).append(document.part)
+    assert sorted(parts_of.values()) == [[0, 1, 2], *[[0, 2]] * 13]
+
+
+def test_the_scenes_of_a_script_are_one_story_when_it_becomes_one(tmp_path):
+    scenes = [
+        f"SCENE {scene}. A wood.\n\n"
+        + "\n\n".join(f"{'ADA' if n % 2 else 'BO'}: {tale(scene * 50 + n, 3)}" for n in range(30))
+        for scene in range(1, 7)
+    ]
+    (tmp_path / "play.txt").write_text("\n\n".join(scenes))
+    assert build(tmp_path / "play.txt", tmp_path / "chat").n_documents == 6
+    info = build(tmp_path / "play.txt", tmp_path / "story", kind="story")
+    corpus = load_corpus(tmp_path / "story")
+    assert info.n_documents == 1
+    assert sum(document.ends for document in corpus.train + corpus.heldout) == 1
+
+
+def test_branching_stories_are_fit_to_train_on(tmp_path):
+    def tree(number: int, depth: int) -> list[dict]:
+        if depth == 0:
+            return []
+        return [
+            {
+                "action": f"open the {side} door",
+                "result": tale(number * 2 + turn, 6),
+                "action_results": tree(number * 2 + turn, depth - 1),
+            }
+            for turn, side in enumerate(("left", "right"))
+        ]
+
+    story = {"tree_id": "x", "first_story_block": tale(1, 4), "action_results": tree(1, 5)}
+    (tmp_path / "tree.json").write_text(json.dumps(story))
+    info = build(tmp_path / "tree.json", tmp_path / "out")
+    assert info.kind == "adventure"
+    assert look(tmp_path / "out", info, "embedded").refusals == ()
+
+
+def test_a_bad_files_speakers_do_not_play(tmp_path):
+    good = [f"{'ADA' if n % 2 else 'BO'},{json.dumps(tale(n, 3))}" for n in range(80)]
+    bad = [f"{'ZED' if n % 2 else 'YAN'},{json.dumps(tale(n + 100, 9))}" for n in range(80)]
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    (folder / "good.csv").write_text("\n".join(["speaker,dialogue", *good]))
+    (folder / "bad.csv").write_text("\n".join(["speaker,dialogue", *bad]) + "\n\0")
+    info = build(folder, tmp_path / "out", skip_bad=True)
+    assert {speaker.name for speaker in info.speakers} == {"ADA", "BO"}
+
+
+def test_what_cannot_become_the_kind_is_said_with_its_place(folder, tmp_path):
+    talk = [said(("user", tale(n, 2)), ("assistant", tale(n + 300))) for n in range(30)]
+    rows(folder / "talk.jsonl", talk)
+    info = build(folder, tmp_path / "out", kind="chat")
+    assert info.n_documents == 30
+    (dropped,) = info.dropped
+    assert (dropped.reason, dropped.places) == ("story, which cannot become chat", 14)
+
+
+def test_a_folder_with_anything_else_in_it_is_never_replaced(folder, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "corpus.json").write_text('{"my": "project"}')
+    (mine / "novel.txt").write_text("mine")
+    with pytest.raises(InputError, match="not a compiled corpus, or not only that"):
+        build(folder, mine)
+    assert (mine / "novel.txt").read_text() == "mine"
+    out = tmp_path / "out"
+    build(folder, out)
+    (out / "raw").mkdir()
+    with pytest.raises(InputError):
+        build(folder, out)
+
+
+def test_an_interrupted_replacement_leaves_the_older_corpus(folder, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    first = build(folder, out)
+    (folder / "new.txt").write_text(tale(60))
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if self.name == "corpus":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(folder, out)
+    monkeypatch.undo()
+    assert load_corpus(out).info == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "tales"]
+
+
+def test_a_kept_corpus_that_was_damaged_is_compiled_again(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("LMFT_HOME", str(tmp_path / "home"))
+    kept = corpus_for(folder, Settings())
+    (kept.path / "train.jsonl").write_text("")
+    assert corpus_for(folder, Settings()) == kept
+
+
+def test_a_service_gives_its_uploads_the_names_that_people_know(folder, tmp_path):
+    stored = tmp_path / "3f9a1c2b"
+    stored.write_text("# One\n\n" + "\n\n# Two\n\n".join(tale(n, 60) for n in range(2)))
+    info = build_corpus([SourceFile(stored, "my novel.md")], new(tmp_path / "made"), Settings())
+    assert [(file.name, file.reason) for file in info.files] == [("my novel.md", "Markdown")]
+
+
+def new(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 0.6, float("nan")])
+def test_a_share_that_makes_no_sense_is_refused(share):
+    with pytest.raises(CorpusError, match="held-out share"):
+        Settings(heldout_share=share)
 
 
 # The shipped samples

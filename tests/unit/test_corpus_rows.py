@@ -113,7 +113,18 @@ def test_the_parts_of_a_long_story_are_the_story(told, part_bytes, begins, ends)
     assert [part.begins for part in parts] == [begins] + [False] * (len(parts) - 1)
     assert [part.ends for part in parts] == [False] * (len(parts) - 1) + [ends]
     assert {(part.story, part.scene) for part in parts} == {(3, 2)}
-    assert not any(part.text.lstrip("\n").startswith(">") for part in parts[1:])
+
+
+def test_an_action_is_not_cut_from_its_answer():
+    told = "You see a door.\n> You open it.\nIt creaks open slowly.\n" * 50
+    parts = cut(Document("a.txt", text=told), 300)
+    assert len(parts) > 5
+    assert not any(part.text.rstrip("\n").endswith("> You open it.") for part in parts)
+
+
+def test_a_title_above_lines_without_blank_lines_does_not_keep_them_together():
+    told = "A TITLE\n\n" + "".join(f"Line {number} of the story.\n" for number in range(4_000))
+    assert max(part.n_bytes for part in cut(Document("a.txt", text=told))) < 9_000
 
 
 def test_parts_are_about_as_long_as_asked():

@@ -281,6 +281,28 @@ def test_a_block_begins_with_a_sentence_where_no_paragraph_is_near():
     assert blocks.ids_NT[:, 0].tolist() == [0, 9, 18]
 
 
+def learnt_firsts(*documents: Document) -> list[bool]:
+    """Whether the first token of each document is learnt, laid end to end in one block."""
+    encoded = list(ENCODER.encode_all(documents, None))
+    (labels,) = pack(encoded, 10_000).labels_NT
+    places = itertools.accumulate([0, *(len(document.ids) for document in encoded[:-1])])
+    return [bool(labels[place] != IGNORED) for place in places]
+
+
+def test_a_step_over_missing_text_is_not_learnt():
+    def part(story: int, number: int, *, begins: bool = False, ends: bool = False) -> Document:
+        return Document(
+            "a", text=f"Part {number}.", story=story, part=number, begins=begins, ends=ends
+        )
+
+    first, second, third = part(1, 0, begins=True), part(1, 1), part(1, 2, ends=True)
+    other = part(2, 0, begins=True, ends=True)
+    assert learnt_firsts(first, second, third, other) == [True] * 4
+    assert learnt_firsts(first, third, other) == [True, False, True], "a part is missing"
+    assert learnt_firsts(first, second, other) == [True, True, False], "the end is missing"
+    assert learnt_firsts(other, second) == [True, False], "the beginning is missing"
+
+
 def test_a_block_longer_than_the_corpus_is_the_corpus():
     blocks = pack([plain(3)], 256)
     assert blocks.ids_NT.tolist() == [[0, 1, 2]]

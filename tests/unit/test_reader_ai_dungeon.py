@@ -66,7 +66,7 @@ def test_a_list_holds_several_trees_each_a_story_of_its_own(tmp_path: Path):
     other = {"story_start": "A ship.", "action_results": [{"action": "sail", "result": "Waves."}]}
     documents, _ = read([STORY, other], tmp_path)
     assert [document.source for document in documents] == ["tree.json#1"] * 3 + ["tree.json#2"]
-    assert [document.begins for document in documents] == [True, False, False, True]
+    assert all(document.begins for document in documents)
     assert documents[-1].text == "A ship.\n> You sail.\nWaves."
 
 

@@ -116,7 +116,7 @@ def test_choices_become_the_players_lines_and_are_not_said_twice(tmp_path: Path)
         "Once upon a time...\n> You walk on.\nThey lived.",
         'Once upon a time...\n> You say "Hello."\n"Hello." I bowed.\nNobody answered.\nThey lived.',
     ]
-    assert [document.begins for document in documents] == [True, False]
+    assert [document.begins for document in documents] == [True, True]
     assert all(document.ends for document in documents)
     assert (findings.faults, findings.drops, findings.notes) == ([], [], [])
 
@@ -201,7 +201,7 @@ DEEPER = {"in": ["^Deep.", "\n", {"->t->": "in"}, None]}
 @pytest.mark.parametrize(
     ("root", "start"),
     [
-        ([["^Round", "\n", {"->": "again"}, None], "done", AGAIN], "Round\nand\nand\n\n"),
+        ([["^Round", "\n", {"->": "again"}, None], "done", AGAIN], "Round\nand\nand"),
         ([["^On ", {"->": "0"}, None], "done", None], "On On On"),
         ([[{"->t->": "in"}, None], "done", DEEPER], "Deep.\nDeep.\n"),
         ([["^Sum ", "ev", 9e9, "du", "*", "du", "*", "out", "/ev", {"->": "0"}]], "Sum Sum"),

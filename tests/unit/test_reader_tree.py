@@ -39,9 +39,8 @@ def test_the_first_way_has_the_full_history_and_the_others_their_parents_text_on
         "A hall.\n> right\nYou fall.",
         "You stand before a cave.\n> home\nTea.",
     ]
-    assert [document.begins for document in documents] == [True, False, False]
+    assert all(document.begins for document in documents)
     assert all(document.ends and document.kind == "adventure" for document in documents)
-    assert [document.scene for document in documents] == [0, 1, 2]
 
 
 def test_a_loop_is_walked_once_and_does_not_end():
@@ -52,7 +51,7 @@ def test_a_loop_is_walked_once_and_does_not_end():
     }
     (document,) = told(loop, "hub")
     assert document.text == (
-        "The hub.\n> a\nRoom a.\n> back\nThe hub.\n> b\nRoom b.\n> back\nThe hub.\n\n"
+        "The hub.\n> a\nRoom a.\n> back\nThe hub.\n> b\nRoom b.\n> back\nThe hub."
     )
     assert document.begins
     assert not document.ends
@@ -66,7 +65,7 @@ def test_what_is_new_is_told_before_the_way_back():
     }
     first, second = told(room, "hub")
     assert first.text == "Hub.\n> go\nRoom.\n> on\nEnd."
-    assert (second.text, second.ends) == ("Room.\n> back\nHub.\n\n", False)
+    assert (second.text, second.ends) == ("Room.\n> back\nHub.", False)
 
 
 def test_a_story_may_go_on_without_an_action_and_within_a_line():
@@ -95,12 +94,9 @@ def test_choices_that_lead_nowhere_and_passages_nobody_leads_to_are_dropped_and_
     ]
 
 
-def test_other_ways_in_are_told_after_the_start_and_do_not_begin():
+def test_other_ways_in_are_told_after_the_start():
     passages = {"a": Passage("A."), "b": Passage("B.", (Choice("on", "a"),))}
-    assert [(d.text, d.begins) for d in told(passages, "a", "b", "b", "none")] == [
-        ("A.", True),
-        ("B.\n> on\nA.", False),
-    ]
+    assert texts(told(passages, "a", "b", "b", "none")) == ["A.", "B.\n> on\nA."]
 
 
 def test_a_chain_of_50000_passages_is_one_document():
@@ -188,7 +184,7 @@ def test_every_passage_in_reach_is_told_and_every_choice_is_taken_once(
         assert (f"[text {node}]" in everything) == (node in reach)
         for number in range(len(edges)):
             assert everything.count(f"<{node} {number}>") == (node in reach)
-    assert [document.begins for document in documents] == [True] + [False] * (len(documents) - 1)
+    assert all(document.begins for document in documents)
     for document in documents:
         last = int(document.text.rpartition("[text ")[2].partition("]")[0])
         assert document.ends == (not graph[last])

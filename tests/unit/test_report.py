@@ -52,6 +52,7 @@ def corpus(**changes: object) -> CorpusInfo:
     info = CorpusInfo(
         kind="story",
         hash=HASH,
+        n_documents=0,
         heldout_share=0.1,
         split_by="scene",
         files=(),
@@ -97,6 +98,7 @@ def full(text: str = "x") -> tuple[CorpusInfo, Preflight]:
                 n_documents=9,
             ),
         ),
+        n_documents=1_205,
         train=side(1_100, 2_200, 3_300_000),
         heldout=side(110, 220, 330_000),
         cast=CastInfo(model=text, you=text, others=(text, text), reason=text),
@@ -246,6 +248,20 @@ def test_markup_of_the_terminal_is_not_obeyed():
     assert "[bold red]x[/]" in printed(*full("[bold red]x[/]"))
 
 
+# Secrets
+
+
+def test_what_is_personal_is_masked_wherever_it_stands():
+    page, shown = soup(*full("a@example.org")), printed(*full("a@example.org"))
+    box = page.find(class_="tokens")
+    tokens_of_the_trainer = box.get_text()
+    box.decompose()
+    assert "example" not in page.get_text()
+    assert page.get_text().count("•" * 13) >= 20
+    summary = shown.partition(tokens_of_the_trainer)[0]
+    assert "You play •••" in summary
+
+
 # The page
 
 
@@ -304,7 +320,7 @@ def test_with_every_optional_part_empty_only_the_verdict_and_the_numbers_are_lef
 def test_the_numbers_are_right():
     shown = words(soup(*full("name")))
     for number in (
-        "1,210 chat documents from 1 file",
+        "1,205 chat documents from 1 file",
         "1,100 to train on, 110 held out; in 2,200 and 220 parts",
         "3.3 MB",
         "330 KB",

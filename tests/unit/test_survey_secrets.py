@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmft.corpus.survey.secrets import Found, find_secrets
+from lmft.corpus.survey.secrets import MASK, Found, find_secrets, mask_secrets
 
 relaxed = settings(deadline=None, max_examples=50)
 
@@ -59,8 +59,9 @@ REAL = [
 @pytest.mark.parametrize(("kind", "value"), REAL)
 def test_it_is_found_where_it_stands_and_only_once(kind: str, value: str):
     before = "“Née in 1812,” said she — and wrote:\n  "
+    start = len(before) + value.lower().find("passw") * (kind == "password")
     (found,) = find_secrets(f"{before}{value}\nChapter 4")
-    assert found == Found(kind, len(before) + value.lower().find("passw") * (kind == "password"))
+    assert found == Found(kind, start, len(before) + len(value))
 
 
 @pytest.mark.parametrize(
@@ -105,12 +106,36 @@ def test_lines_near_and_far_are_all_searched():
     assert [text[start : start + 12] for start in starts] == ["555-123-4567"] * 8
 
 
+def test_masked_text_keeps_its_length_and_all_but_the_finds():
+    text = "“Née,” she wrote.\nmy password: hunter22\nto a@example.org, é +49 170 1234567."
+    assert mask_secrets(text) == (
+        f"“Née,” she wrote.\nmy {MASK * 18}\nto {MASK * 13}, é {MASK * 15}."
+    )
+    assert mask_secrets("Nobody in 1812.") == "Nobody in 1812."
+
+
+def test_what_lies_in_another_find_is_masked_with_it():
+    text = f"password: {GITHUB}\nyes"
+    assert len(find_secrets(text)) == 2
+    assert mask_secrets(text) == MASK * (len(text) - 4) + "\nyes"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\\n"])
+def test_a_private_key_is_masked_with_all_its_lines(line_end: str):
+    headers = ("Proc-Type: 4,ENCRYPTED", "DEK-Info: AES-256-CBC,00") if line_end == "\n" else ()
+    head = "-----BEGIN " + "RSA PRIVATE KEY-----"
+    key = line_end.join((head, *headers, "", LETTERS[:64], LETTERS[1:65], "Qw=="))
+    masked = mask_secrets(f"His key:\n{key}{line_end}-----END RSA PRIVATE KEY-----\nand more.")
+    assert masked.replace(MASK, "") == f"His key:\n{line_end}-----END RSA PRIVATE KEY-----\nand more."
+
+
 # Each of these makes a careless pattern quadratic, which at this length is hours.
 @pytest.mark.parametrize(
     "piece",
     [
         *("1", "1 ", "+1(", "a@", "a.", "eyJ", "eyJa.", "sk-", "AA11 ", "M", "1.2.3.", "xoxb-"),
         *("password=", "password: ", "-----BEGIN A ", "12345\n", "012 ", "4111 1111 "),
+        *("-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY-----\nAbc: d\nef\n"),
     ],
 )
 def test_hostile_text_takes_linear_time(piece: str):
@@ -121,5 +146,16 @@ def test_hostile_text_takes_linear_time(piece: str):
 @given(st.text(st.sampled_from("1234 .-+()@aé😀\ud800\n"), max_size=60), st.text(max_size=40))
 def test_what_stands_before_moves_the_find_and_changes_nothing(before: str, after: str):
     text = f"{before}\n{GITHUB}\n{after}"
-    assert Found("GitHub token", len(before) + 1) in find_secrets(text)
-    assert all(0 <= found.start < len(text) for found in find_secrets(text))
+    start = len(before) + 1
+    assert Found("GitHub token", start, start + len(GITHUB)) in find_secrets(text)
+    assert all(0 <= found.start < found.end <= len(text) for found in find_secrets(text))
+
+
+@relaxed
+@given(st.lists(st.sampled_from([value for _, value in REAL]) | st.text(max_size=9), max_size=5))
+def test_masking_moves_nothing_and_hides_every_find(pieces: list[str]):
+    text = "\n".join(pieces)
+    masked = mask_secrets(text)
+    assert len(masked) == len(text)
+    hidden = {at for found in find_secrets(text) for at in range(found.start, found.end)}
+    assert masked == "".join(MASK if at in hidden else text[at] for at in range(len(text)))

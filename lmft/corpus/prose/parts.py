@@ -9,7 +9,6 @@ from typing import NamedTuple
 PART_BYTES = 8_000
 # A paragraph is never cut, unless it is this long: then it is none that a person wrote.
 MAX_PARAGRAPH_BYTES = 64 << 10
-_REST_BYTES = PART_BYTES // 4
 _SENTENCE_END = re.compile(r"[.!?…][\"”’'»)\]]*\s+|[。！？][」』”’]*")
 
 
@@ -32,19 +31,19 @@ class Part(NamedTuple):
     text: str
 
 
-def cut(pieces: Iterable[Piece]) -> Iterator[Part]:
-    """Parts of up to PART_BYTES, cut where a blank line is.
+def cut(pieces: Iterable[Piece], part_bytes: int = PART_BYTES) -> Iterator[Part]:
+    """Parts of up to `part_bytes`, cut where a blank line is.
 
     Lines without blank lines between them are cut from each other only when there are more than
-    PART_BYTES of them, a player's action never from the answer below it. A rest of less than a
+    `part_bytes` of them, a player's action never from the answer below it. A rest of less than a
     quarter joins the part before it. `text` of all parts joined is that of all pieces.
     """
     held: Part | None = None
     texts: list[str] = []
     number = size = 0
-    for atom in _atoms(pieces):
+    for atom in _atoms(pieces, part_bytes):
         length = _n_bytes(atom.text)
-        if texts and size + length > PART_BYTES:
+        if texts and size + length > part_bytes:
             if held is not None:
                 yield held
             held = Part(number, "".join(texts))
@@ -58,21 +57,21 @@ def cut(pieces: Iterable[Piece]) -> Iterator[Part]:
     rest = Part(number, "".join(texts))
     if held is None:
         yield rest
-    elif size < _REST_BYTES:
+    elif size < part_bytes // 4:
         yield Part(held.number, held.text + rest.text)
     else:
         yield held
         yield rest
 
 
-def _atoms(pieces: Iterable[Piece]) -> Iterator[Part]:
+def _atoms(pieces: Iterable[Piece], part_bytes: int) -> Iterator[Part]:
     """What is never cut."""
     texts: list[str] = []
     number = size = 0
     action = False
     for piece in pieces:
         length = _n_bytes(piece.text)
-        if texts and size + length > PART_BYTES and (not action or size > PART_BYTES):
+        if texts and size + length > part_bytes and (not action or size > part_bytes):
             yield Part(number, "".join(texts))
             texts, size = [], 0
         if length > MAX_PARAGRAPH_BYTES:

@@ -83,9 +83,9 @@ def tell(
 ) -> Iterator[Document]:
     """The transcripts of one story, from its start `starts[0]` and then its other ways in.
 
-    Only the first document `begins`: the others are parts of the same story. One that ends at
-    a passage without choices `ends`; one that ends because every choice there was taken, or led
-    nowhere, does not. Choices without a target and passages that nothing leads to are dropped.
+    Each is a story of its own. One that ends at a passage without choices `ends`; one that ends
+    because every choice there was taken, or led nowhere, does not. Choices without a target and
+    passages that nothing leads to are dropped.
     """
     yield from _Telling(passages, source, findings).walk(starts)
 
@@ -122,14 +122,12 @@ class _Telling:
                     note = f"{self.source}: told {number:,} ways through it; the rest is left out"
                     self.findings.note(note)
                     return
-                if document := self._transcript(choice, offering, number):
+                if document := self._transcript(choice, offering):
                     number += 1
                     yield document
         self._drop_the_rest()
 
-    def _transcript(
-        self, choice: Choice | None, offering: list[str], number: int
-    ) -> Document | None:
+    def _transcript(self, choice: Choice | None, offering: list[str]) -> Document | None:
         """One way from `offering[-1]` on, first by `choice`; it leaves its passages there."""
         first = self.passages[offering[-1]]
         text = self._text(offering[-1])
@@ -151,11 +149,8 @@ class _Telling:
         return Document(
             source=f"{self.source}:{first.line}" if first.line else self.source,
             kind="adventure",
-            # Parts are joined as they are: what does not end keeps its distance to the next.
-            text=text if ends else f"{text}\n\n",
-            begins=number == 0,
+            text=text,
             ends=ends,
-            scene=number,
         )
 
     def _text(self, key: str) -> str:
