@@ -31,7 +31,10 @@ Port = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="A .txt, .md or .jsonl file, or a folder of them [default: the recipe's]."),
+    typer.Option(
+        help="Text of any kind that lmft reads, a folder of it, or a compiled corpus "
+        "[default: the recipe's]."
+    ),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lmft import paths
+from lmft.corpus.info import CorpusInfo
 from lmft.errors import EngineError
 from lmft.registry.adapters import Adapter
+from lmft.report.plain import counted, visible
 from lmft.server import (
     DEFAULT_PORT,
     Server,
@@ -65,14 +68,14 @@ def train_shown(recipe: Recipe, console: Console, steps: int = 3) -> Adapter:
 
     job = prepare(recipe)
     for note in (*job.corpus.info.notes, *job.preflight.warnings):
-        console.print(Text(f"  {note}", style="yellow"))
-    console.print(f"  {job.corpus.info.summary()}")
+        console.print(Text(f"  {visible(note)}", style="yellow"))
     seen = job.preflight
     for line in (
+        *_findings(job.corpus.info),
         f"{seen.train.n_tokens:,} tokens to train on, {seen.bytes_per_token:.2f} bytes a token",
         f"what was made of the text: lmft corpus show {job.corpus.path}",
     ):
-        console.print(f"  {line}", soft_wrap=True, highlight=False)
+        console.print(Text(f"  {visible(line)}"), soft_wrap=True)
 
     _headline(
         console,
@@ -94,6 +97,21 @@ def train_shown(recipe: Recipe, console: Console, steps: int = 3) -> Adapter:
     console.print(f"  [bold]{adapter.id}[/]  ({time.monotonic() - mark:.0f} s)")
     console.print(f"  {adapter.path}", soft_wrap=True, highlight=False)
     return adapter
+
+
+def _findings(info: CorpusInfo) -> Iterator[str]:
+    """What was made of the text: a line each on size, cast, what was left out, and secrets."""
+    yield info.summary()
+    if info.cast is not None:
+        yield info.cast.reason
+    left_out = [f"{drop.reason} ({counted(drop.places, 'place')})" for drop in info.dropped]
+    if info.n_faults:
+        left_out.append(f"bad input ({counted(info.n_faults, 'fault')})")
+    if left_out:
+        yield f"left out: {', '.join(left_out)}"
+    if info.secrets:
+        found = (f"{secret.kind} ({counted(secret.count, 'time')})" for secret in info.secrets)
+        yield f"secrets in the text, which will be learnt: {', '.join(found)}"
 
 
 def _headline(console: Console, number: int, text: str, steps: int = _STEPS) -> None:

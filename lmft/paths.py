@@ -170,7 +170,12 @@ def replace(made: Path, target: Path) -> None:
 def scratch(parent: Path) -> Iterator[Path]:
     """An empty directory in `parent` that goes at the end; what killed processes left goes now."""
     _sweep(parent)
-    with tempfile.TemporaryDirectory(prefix=f"{_STAGING}{os.getpid()}-", dir=parent) as path:
+    try:
+        made = tempfile.TemporaryDirectory(prefix=f"{_STAGING}{os.getpid()}-", dir=parent)
+    except FileNotFoundError as error:
+        # What /proc says instead of "not permitted".
+        raise MachineError(f"Cannot write to {parent}: {error.strerror}.") from error
+    with made as path:
         yield Path(path)
 
 

@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lmft.corpus.apart import split_apart
 from lmft.corpus.cast import Cast, choose_cast
-from lmft.corpus.convert import Repeats, convert, cut_finer, needs_finer_parts
+from lmft.corpus.convert import convert, cut_finer, needs_finer_parts
 from lmft.corpus.describe import Outcome, describe
 from lmft.corpus.documents import Kind
 from lmft.corpus.findings import Findings
 from lmft.corpus.gather import Gathered, Progress, gather
 from lmft.corpus.info import CorpusInfo
 from lmft.corpus.kinds import TALK, resolve_kind
-from lmft.corpus.overlap import shared_share
 from lmft.corpus.source import SourceFile, find_sources
-from lmft.corpus.split import LEAK_SHARE, split_spool
 from lmft.corpus.spool import Spool
 from lmft.corpus.store import HELDOUT_FILE, TRAIN_FILE, SideWriter
 from lmft.errors import BadInputError, CorpusError
@@ -88,12 +87,12 @@ def build_corpus(
         cast = _cast(gathered, kind, settings)
         repeats = convert(spool, compiled, gathered, kind, cast, findings, progress)
         if not len(compiled):
-            raise CorpusError("Nothing to learn in the input.", "See what was dropped, and why.")
+            ((reason, _),) = findings.dropped_characters.most_common(1)
+            raise CorpusError(f"Nothing to learn in the input; left out: {reason}.")
         if needs_finer_parts(compiled):
             cut_finer(compiled, finer)
             compiled = finer
-        held, split_by = split_spool(compiled, settings.heldout_share)
-        _drop_leaks(compiled, held, repeats, progress)
+        held, split_by = split_apart(compiled, settings.heldout_share, repeats, findings, progress)
         outcome = _write(compiled, held, directory, progress)
     info = describe(
         gathered, findings, settings.heldout_share, kind, cast, split_by, outcome, repeats
@@ -131,34 +130,6 @@ def _cast(gathered: Gathered, kind: Kind, settings: Settings) -> Cast | None:
         model_plays=settings.model_plays,
         you_play=settings.you_play,
     )
-
-
-def _drop_leaks(compiled: Spool, held: set[int], repeats: Repeats, progress: Progress) -> None:
-    """Take back what is held out and yet stands, word for word, on the other side too.
-
-    Near-duplicates are gone by now; this finds what they cannot: a part that quotes another,
-    or the same scene cut at another place.
-    """
-    progress("checking the split", 0, len(compiled))
-    order = sorted(held)
-    shares = shared_share(
-        (document.learnt for index, document in compiled.documents() if index in held),
-        (document.learnt for index, document in compiled.documents() if index not in held),
-    )
-    leaking = {index for index, share in zip(order, shares, strict=True) if share > LEAK_SHARE}
-    if leaking and len(leaking) == len(held):
-        raise CorpusError(
-            "Every document repeats another: nothing can be held out to measure with.",
-            "Add text of another kind, or remove the repeats.",
-        )
-    if not leaking:
-        return
-    for index, document in compiled.documents():
-        if index in leaking:
-            repeats.add(document.source, "the training side, word for word")
-    for index in leaking:
-        compiled.alive[index] = 0
-        held.discard(index)
 
 
 def _write(compiled: Spool, held: set[int], directory: Path, progress: Progress) -> Outcome:

@@ -119,6 +119,23 @@ def cast_document(document: Document, cast: Cast) -> Document | None:
     )
 
 
+def rename(document: Document, names: Mapping[str, str]) -> Document:
+    """The document with speakers' names changed, of its turns and not within their words."""
+
+    def renamed(turns: tuple[Message, ...]) -> tuple[Message, ...]:
+        return tuple(
+            replace(turn, name=names.get(turn.name, turn.name)) if turn.name else turn
+            for turn in turns
+        )
+
+    return replace(
+        document,
+        messages=renamed(document.messages),
+        chosen=renamed(document.chosen),
+        rejected=renamed(document.rejected),
+    )
+
+
 def _plays(message: Message, cast: Cast) -> bool:
     return message.role == "user" and message.name == cast.model
 

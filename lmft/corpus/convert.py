@@ -19,6 +19,7 @@ from lmft.corpus.parts import cut
 from lmft.corpus.prose.parts import PART_BYTES
 from lmft.corpus.split import ENOUGH
 from lmft.corpus.spool import Spool
+from lmft.format.contract import Speakers
 
 _MIN_PART_BYTES = 500
 _MAX_PAIRS_KEPT = 200
@@ -52,21 +53,23 @@ def convert(
     repeats = Repeats()
     repeated: list[tuple[int, str]] = []
     writer = _Writer(compiled)
-    other_kinds: Counter[Kind] = Counter()
+    cast_files = _CastFiles()
     for index, document in spool.documents():
         progress("comparing", index, len(spool))
         converted = as_kind(document, kind)
         if converted is None:
-            other_kinds[document.kind] += 1
             reason = f"{document.kind}, which cannot become {kind}"
             findings.drop(document.source, reason, document.words, 0, 0)
             continue
         if converted.uncast and cast is not None and kind in TALK:
             played = cast_document(converted, cast)
+            cast_files.see(document, is_played=played is not None)
             if played is None:
                 findings.drop(document.source, f"no word of {cast.model}", document.words, 0, 0)
                 continue
             converted = played
+        elif cast is not None and kind in TALK:
+            converted = _with_plain_names(converted)
         first = firsts[likes[index]]
         if first >= 0:
             repeats.count += 1
@@ -77,9 +80,42 @@ def convert(
         firsts[likes[index]] = index
         writer.write(converted, is_scene=document.uncast and document.scene > 0 and kind in TEXT)
     writer.finish()
+    cast_files.report(cast, findings)
     sources = _sources(spool, {first for first, _ in repeated})
     repeats.pairs = [(source, sources[first]) for first, source in repeated]
     return repeats
+
+
+@dataclass
+class _CastFiles:
+    """In which files the one whom the model plays speaks at all."""
+
+    n_played: Counter[str] = field(default_factory=Counter)
+    n_documents: Counter[str] = field(default_factory=Counter)
+
+    def see(self, document: Document, *, is_played: bool) -> None:
+        name = _file(document)
+        self.n_documents[name] += 1
+        self.n_played[name] += is_played
+
+    def report(self, cast: Cast | None, findings: Findings) -> None:
+        for name in self.n_documents:
+            if cast is not None and not self.n_played[name]:
+                findings.note(
+                    f"{name}: left out whole, {cast.model} does not speak in it; compile it by "
+                    "itself, or choose who plays with --model-plays"
+                )
+
+
+def _with_plain_names(document: Document) -> Document:
+    """Roles without names keep them: they are none of the cast of another file."""
+    defaults = Speakers()
+    plain = {"user": defaults.user, "assistant": defaults.assistant}
+    messages = tuple(
+        dataclasses.replace(turn, name=turn.name or plain.get(turn.role))
+        for turn in document.messages
+    )
+    return dataclasses.replace(document, messages=messages)
 
 
 def _likes(gathered: Gathered) -> npt.NDArray[np.int64]:
@@ -138,7 +174,8 @@ class _Writer:
 
 
 def _file(document: Document) -> str:
-    return document.source.rpartition(":")[0]
+    name, colon, line = document.source.rpartition(":")
+    return name if colon and line.isdigit() else document.source
 
 
 def needs_finer_parts(compiled: Spool) -> bool:

@@ -70,6 +70,8 @@ def find_encoding(path: Path) -> Encoding:
             return Encoding("utf-8", "")
         file.seek(max(0, wrong - _GUESS_BYTES // 2))
         sample = file.read(_GUESS_BYTES)
+    if _is_broken_utf8(sample):
+        raise Unreadable("invalid UTF-8 in a file that else is UTF-8; save it again", byte=wrong)
     guess = _guess(sample)
     # A guess that leaves control characters is a picture or an archive, not prose.
     if guess is None or _has_control_characters(str(guess)):
@@ -164,6 +166,15 @@ def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, offset: int, labe
             f"a byte that {label} does not have; save the file as UTF-8",
             byte=offset - pending + error.start,
         ) from error
+
+
+def _is_broken_utf8(sample: bytes) -> bool:
+    """Whether more letters beyond ASCII are right as UTF-8 than wrong: in no other encoding do
+    bytes form so many of its sequences by chance."""
+    text = sample.decode("utf-8", errors="replace")
+    n_wrong = text.count("\ufffd")
+    n_beyond = sum(not character.isascii() for character in text) - n_wrong
+    return n_beyond > n_wrong
 
 
 def _guess(data: bytes) -> charset_normalizer.CharsetMatch | None:

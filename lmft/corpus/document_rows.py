@@ -37,6 +37,7 @@ def to_row(document: Document) -> str:
         "begins": document.begins,
         "ends": document.ends,
         **({"uncast": True} if document.uncast else {}),
+        **({"retold": document.retold} if document.retold else {}),
     }
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
@@ -59,6 +60,7 @@ def from_row(line: str) -> Document:
         story=own["story"],
         part=own["part"],
         uncast=own.get("uncast", False),
+        retold=tuple((start, end) for start, end in own.get("retold", [])),
         tools=json.dumps(prompt["tools"], ensure_ascii=False) if "tools" in prompt else "",
     )
 

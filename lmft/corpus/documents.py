@@ -56,6 +56,8 @@ class Document:
             reader gives every speaker the role `user`, and lmft.corpus.cast decides later
             which of them the model plays.
         tools: the tools that the assistant could call, as JSON text; empty for none.
+        retold: (start, end) of characters of `text` that an earlier document tells too, rising:
+            context only, so that nothing of a branching story is learnt twice.
     """
 
     source: str
@@ -71,6 +73,7 @@ class Document:
     part: int = 0
     uncast: bool = False
     tools: str = ""
+    retold: tuple[tuple[int, int], ...] = ()
 
     @property
     def words(self) -> str:
@@ -80,6 +83,8 @@ class Document:
     @property
     def asked(self) -> str:
         """What leads to the words that are learnt, without system messages, which many share."""
+        if self.retold:
+            return "".join(self.text[start:end] for start, end in self.retold)
         if self.text or self.uncast:
             return ""
         others = (turn for turn in self.messages if turn.role != "system")
@@ -91,12 +96,20 @@ class Document:
     def learnt(self) -> str:
         """The words that are learnt; of a script without roles, all that is spoken."""
         if self.text:
-            return self.text
+            return "".join(text for text, is_new in self.stretches() if is_new)
         if self.kind == "preference":
             return _said(self.chosen + self.rejected)
         if self.uncast:
             return _said(turn for turn in self.messages if turn.name is not None)
         return _said(turn for turn in self.messages if turn.role == "assistant")
+
+    def stretches(self) -> list[tuple[str, bool]]:
+        """`text` in pieces, each with whether it is new, and so learnt."""
+        pieces, place = [], 0
+        for start, end in self.retold:
+            pieces += [(self.text[place:start], True), (self.text[start:end], False)]
+            place = end
+        return [piece for piece in (*pieces, (self.text[place:], True)) if piece[0]]
 
     @property
     def n_bytes(self) -> int:

@@ -13,6 +13,7 @@ from itertools import islice
 from lmft.corpus.survey.secrets import mask_secrets
 
 MAX_FAULTS_KEPT = 100
+MAX_FAULTS_OF_A_FILE = 40
 MAX_DROPS_KEPT = 2_000
 MAX_NOTES_KEPT = 200
 _EXCERPT_CHARACTERS = 60
@@ -64,6 +65,7 @@ class Findings:
     drops: list[Drop] = field(default_factory=list)
     dropped_characters: Counter[str] = field(default_factory=Counter)
     dropped_places: Counter[str] = field(default_factory=Counter)
+    _faults_of: Counter[str] = field(init=False, default_factory=Counter)
     _notes: dict[str, None] = field(init=False, default_factory=dict)
 
     @property
@@ -81,7 +83,9 @@ class Findings:
     ) -> None:
         """One row, line or file that cannot be used. Say what is wrong and what would be right."""
         self.n_faults += 1
-        if len(self.faults) < MAX_FAULTS_KEPT:
+        self._faults_of[file] += 1
+        # One broken file must not hide the others.
+        if len(self.faults) < MAX_FAULTS_KEPT and self._faults_of[file] <= MAX_FAULTS_OF_A_FILE:
             self.faults.append(Fault(file, message, line, byte))
 
     def drop(self, file: str, reason: str, text: str, first_line: int, last_line: int) -> None:

@@ -150,6 +150,9 @@ def _keep(read: _Reading, gathered: Gathered) -> None:
 
 def _normalised(document: Document) -> tuple[Document, int]:
     """Mojibake repaired, speakers' names as they will stand before a colon."""
+    if document.retold:
+        # A repair changes lengths, and with them the places of what is retold.
+        return document, 0
     text, n_repaired = repair(document.text)
     if not (document.messages or document.chosen):
         return (dataclasses.replace(document, text=text) if n_repaired else document), n_repaired

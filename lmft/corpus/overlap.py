@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from lmft.corpus.documents import Document
 from lmft.corpus.word_hashes import PIECE_CHARACTERS, hash_runs, hash_words
+
+Side = Callable[[], Iterable[Document]]
+"""Documents that can be gone through more than once."""
 
 # A look-up by the first bits of a hash, to spare a search.
 _LOOKUP_BITS = 24
@@ -51,3 +55,16 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
         batch.append(text)
         size += len(text)
     yield batch
+
+
+def leak_shares(heldout: Side, train: Side) -> npt.NDArray[np.float64]:
+    """For each held-out document the share of its word sequences that the training side has.
+
+    A conversation leaks only as a whole: the lesser of the share of what is learnt of it and of
+    all that is said in it. Answers out of a fixed set stand on both sides and are no leak.
+    """
+    shares = shared_share((doc.learnt for doc in heldout()), (doc.learnt for doc in train()))
+    if not (shares > 0).any() or not any(document.messages for document in heldout()):
+        return shares
+    said = shared_share((doc.words for doc in heldout()), (doc.words for doc in train()))
+    return np.minimum(shares, said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -25,8 +26,12 @@ def cut(document: Document, part_bytes: int = PART_BYTES) -> list[Document]:
         groups = list(_grouped(_exchanges(document.messages), part_bytes))
         parts = [dataclasses.replace(document, messages=tuple(group)) for group in groups]
     else:
-        texts = prose_parts.cut(_pieces(document.text), part_bytes)
-        parts = [dataclasses.replace(document, text=part.text) for part in texts]
+        texts = [part.text for part in prose_parts.cut(_pieces(document.text), part_bytes)]
+        ends = itertools.accumulate(map(len, texts))
+        parts = [
+            dataclasses.replace(document, text=text, retold=_within(document, end - len(text), end))
+            for text, end in zip(texts, ends, strict=True)
+        ]
     last = len(parts) - 1
     return [
         dataclasses.replace(
@@ -36,6 +41,12 @@ def cut(document: Document, part_bytes: int = PART_BYTES) -> list[Document]:
         )
         for number, part in enumerate(parts)
     ]
+
+
+def _within(document: Document, start: int, end: int) -> tuple[tuple[int, int], ...]:
+    """What is retold between two places of the text, counted from the first."""
+    cut_to = ((max(first, start), min(last, end)) for first, last in document.retold)
+    return tuple((first - start, last - start) for first, last in cut_to if first < last)
 
 
 def _pieces(text: str) -> Iterator[Piece]:

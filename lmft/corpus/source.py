@@ -110,6 +110,8 @@ def _of_input(path: Path, *, several: bool) -> list[SourceFile]:
         return [SourceFile(path, display_name(path.name))]
     if not path.is_dir():
         raise InputError(f"{path} is neither a file nor a folder.", "Give a regular file.")
+    if (path / "corpus.json").is_file() and (path / "train.jsonl").is_file():
+        raise InputError(f"{path} is a compiled corpus already.", "Train on it as it is.")
     files = sorted(
         file
         for file in path.rglob("*")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from array import array
 
 from lmft.corpus.documents import Document, Kind
 from lmft.corpus.kinds import TALK, TEXT
-from lmft.corpus.overlap import shared_share
-from lmft.corpus.split import LEAK_SHARE
+from lmft.corpus.overlap import Side, leak_shares
+from lmft.corpus.sentences import breaks_off, capitalises, goes_on
+from lmft.corpus.split import WHOLE_SHARE
 
-Side = Callable[[], Iterable[Document]]
-"""One side of a corpus; it can be gone through more than once."""
-
-# From so many stories on, half of them ending in mid-sentence means that they are chunks.
+# From so many stories on, most of them starting and stopping in mid-sentence are chunks.
 _ENOUGH_STORIES = 5
-_SENTENCE_END = re.compile(r"[.!?:;…\"'”’»)\]}*_—–。！？」』-]\Z")
 _SPECIAL = re.compile(r"<\|[a-z_]{2,20}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<[be]os>")
 
 
@@ -30,25 +27,35 @@ class Checks:
         self._kinds = TEXT if kind in TEXT else TALK if kind in TALK else (kind,)
         self._kind = kind
         self._strangers: list[str] = []
-        self._n_stories = self._n_cut_off = 0
+        self._n_ended = self._n_cut_off = self._n_begun = self._n_going_on = 0
         self._cut_off = ""
-        # Scene in which a story of several parts ended, and the last scene it has.
-        self._ended: dict[int, tuple[int, str]] = {}
-        self._last_scene: dict[int, int] = {}
+        # Stories and parts that end, as numbers: there may be a million.
+        self._ended_stories, self._ended_parts = array("q"), array("q")
+        # The last part of each story that has several, and where it comes from.
+        self._last: dict[int, tuple[int, str]] = {}
         self.n_special = 0
 
     def see(self, document: Document) -> None:
         if document.kind not in self._kinds:
             self._strangers.append(document.source)
         self.n_special += _SPECIAL.search(document.words) is not None
-        if not (document.begins and document.ends):
-            last = self._last_scene.get(document.story, -1)
-            self._last_scene[document.story] = max(last, document.scene)
-            if document.ends:
-                self._ended.setdefault(document.story, (document.scene, document.source))
-        if document.ends and document.text:
-            self._n_stories += 1
-            if not _SENTENCE_END.search(document.text.rstrip()):
+        if document.ends:
+            self._ended_stories.append(document.story)
+            self._ended_parts.append(document.part)
+        if document.part > self._last.get(document.story, (0, ""))[0]:
+            self._last[document.story] = (document.part, document.source)
+        if document.text:
+            self._see_edges(document)
+
+    def _see_edges(self, document: Document) -> None:
+        """Chunks of a fixed length stop in mid-sentence, and all but the first start in one."""
+        if document.begins:
+            going_on = self._n_begun > 0 and goes_on(document.text)
+            self._n_begun += 1
+            self._n_going_on += going_on and capitalises(document.text)
+        if document.ends:
+            self._n_ended += 1
+            if breaks_off(document.text):
                 self._n_cut_off += 1
                 self._cut_off = self._cut_off or document.source
 
@@ -59,34 +66,37 @@ class Checks:
                 f"formats are mixed up: {len(self._strangers)} document(s) are not of kind "
                 f"{self._kind}, {self._strangers[0]} for one"
             )
-        going_on = [
-            source
-            for story, (scene, source) in self._ended.items()
-            if scene < self._last_scene[story]
-        ]
+        going_on = {
+            story: self._last[story][1]
+            for story, part in zip(self._ended_stories, self._ended_parts, strict=True)
+            if story in self._last and part < self._last[story][0]
+        }
         if going_on:
             found.append(
-                f"end-of-text stands in the middle of {len(going_on)} stories, "
-                f"after {going_on[0]} for one"
+                f"end-of-text stands in the middle of {len(going_on)} stories "
+                f"({next(iter(going_on.values()))} for one)"
             )
-        if self._n_stories >= _ENOUGH_STORIES and self._n_cut_off > self._n_stories / 2:
+        if (
+            self._n_ended >= _ENOUGH_STORIES
+            and self._n_cut_off > self._n_ended / 2
+            and self._n_going_on > (self._n_begun - 1) / 2
+        ):
             found.append(
-                f"{self._n_cut_off} of {self._n_stories} documents end in mid-sentence "
-                f"({self._cut_off} for one): they look like chunks of longer texts, and "
-                "end-of-text would be learnt in mid-scene; give the whole texts"
+                f"{self._n_cut_off} of {self._n_ended} documents end in mid-sentence "
+                f"({self._cut_off} for one), and {self._n_going_on} begin in one: they look like "
+                "chunks of longer texts, and end-of-text would be learnt in mid-scene; give the "
+                "whole texts"
             )
         return found
 
 
 def leaks(train: Side, heldout: Side) -> list[str]:
-    """Whether held-out text stands in the training side too, word for word."""
-    shares = shared_share(
-        (document.words for document in heldout()), (document.words for document in train())
-    )
+    """Whether what is held out is learnt on the training side, word for word."""
+    shares = leak_shares(heldout, train)
     leaking = [
         document.source
         for document, share in zip(heldout(), shares, strict=True)
-        if share > LEAK_SHARE
+        if share > WHOLE_SHARE
     ]
     if not leaking:
         return []

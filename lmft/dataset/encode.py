@@ -140,7 +140,7 @@ class Encoder:
         span_ends = np.cumsum([len(span.text) for span in spans])
         is_trained = np.array([span.trained for span in spans], dtype=bool)
         span_of_token = np.searchsorted(span_ends, firsts, side="right")
-        trained = is_trained[np.minimum(span_of_token, len(spans) - 1)]
+        trained = is_trained[np.minimum(span_of_token, len(spans) - 1)] if spans else firsts == 0
         ids = np.array(encoding.ids, dtype=np.int32)
         if document.ends:
             ids = np.append(ids, np.int32(self.eos_id))
@@ -170,7 +170,7 @@ def spans_of(document: Document, speakers: Speakers) -> list[Span]:
     """The document as the text that the model sees, and what of it is learnt."""
     if document.messages:
         return render_conversation(document.messages, speakers, tools=document.tools)
-    return [Span(document.text, trained=True)]
+    return [Span(text, trained=is_new) for text, is_new in document.stretches()]
 
 
 def _turn_starts(spans: Sequence[Span]) -> list[int]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lmft.corpus.documents import Document
 from lmft.corpus.info import CorpusInfo
+from lmft.corpus.overlap import Side
 from lmft.corpus.survey.coverage import OTHER, Coverage, coverage
-from lmft.dataset.checks import Checks, Side, leaks
+from lmft.corpus.survey.secrets import mask_secrets
+from lmft.dataset.checks import Checks, leaks
+from lmft.dataset.count import count_tokens
 from lmft.dataset.encode import Encoder
+from lmft.dataset.examples import Examples
 from lmft.errors import CorpusError
 from lmft.format.contract import Speakers
 
-N_SHOWN_DOCUMENTS = 3
 N_SHOWN_TOKENS = 400
-_BATCH_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,10 @@ GAP = ShownToken(" [...] ", trained=False, is_eos=False)
 
 @dataclass(frozen=True)
 class ShownDocument:
-    """The beginning of a document exactly as the model gets it; n_tokens is all of it."""
+    """A document, or a part of one, as the model gets it but for its secrets, which are masked.
+
+    n_tokens is all of it; where `tokens` has a GAP they are fewer.
+    """
 
     source: str
     n_tokens: int
@@ -51,7 +55,8 @@ class SideCount:
 @dataclass
 class Preflight:
     """Attributes:
-    longest_tokens: tokens of the longest document (all its parts), found in `longest_source`.
+    longest_tokens: tokens of the longest document (all its parts; of a preference the prompt
+        and one answer), found in `longest_source`.
     n_over_context: documents longer than the base's context; they are cut at paragraphs.
     refusals: why this must not be trained; empty if it may.
     """
@@ -92,26 +97,30 @@ def preflight(
 ) -> Preflight:
     """Look at both sides as tokens. Never raises for what it finds: see `refusals`."""
     result = Preflight(base, context_length)
-    checks = Checks(info.kind)
+    checks, examples = Checks(info.kind), Examples()
     total = info.train.n_bytes + info.heldout.n_bytes
-    done = 0
+    done = n_bytes = 0
     for side, count in ((train, result.train), (heldout, result.heldout)):
         story, story_tokens = -1, 0
-        for document, n_tokens, n_trained in _counted(side(), encoder, speakers):
+        for one in count_tokens(side(), encoder, speakers):
+            document = one.document
             checks.see(document)
-            count.n_tokens += n_tokens
-            count.n_trained += n_trained
+            if side is train:
+                examples.see(document)
+            count.n_tokens += one.n_tokens
+            count.n_trained += one.n_trained
+            n_bytes += one.n_bytes
             before = story_tokens if document.story == story else 0
-            story, story_tokens = document.story, before + n_tokens
+            story, story_tokens = document.story, before + one.n_longest
             result.n_over_context += before <= context_length < story_tokens
             if story_tokens > result.longest_tokens:
                 result.longest_tokens, result.longest_source = story_tokens, document.source
             done += document.n_bytes
             if progress is not None:
                 progress("counting tokens", done, total)
-    result.bytes_per_token = total / max(1, result.train.n_tokens + result.heldout.n_tokens)
+    result.bytes_per_token = n_bytes / max(1, result.train.n_tokens + result.heldout.n_tokens)
     result.coverage = coverage(info.characters, lambda text: len(encoder.text(text)))
-    result.shown = _show(train(), encoder, speakers)
+    result.shown = tuple(_show(examples.documents(), encoder, speakers))
     result.refusals = (*_untrained(result), *checks.refusals(), *leaks(train, heldout))
     result.warnings = tuple(_warnings(result, checks, encoder))
     return result
@@ -152,47 +161,31 @@ def script_title(name: str) -> str:
     return name if name == "CJK" else name.capitalize()
 
 
-def _counted(
-    documents: Iterable[Document], encoder: Encoder, speakers: Speakers | None
-) -> Iterator[tuple[Document, int, int]]:
-    """Each document with its tokens and trained tokens."""
-    for batch in _batches(documents):
-        if any(document.messages for document in batch):
-            for document, encoded in zip(batch, encoder.encode_all(batch, speakers), strict=True):
-                yield document, len(encoded.ids), int(encoded.trained.sum())
-        else:
-            # Every token of a story is learnt, so counting them is enough.
-            counts = encoder.count([document.text for document in batch])
-            for document, count in zip(batch, counts, strict=True):
-                yield document, count + document.ends, count + document.ends
-
-
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += document.n_bytes
-        if size > _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
 def _show(
-    documents: Iterable[Document], encoder: Encoder, speakers: Speakers | None
-) -> tuple[ShownDocument, ...]:
-    shown = []
-    for document in itertools.islice(documents, N_SHOWN_DOCUMENTS):
-        encoded = encoder.encode(document, speakers)
+    documents: Sequence[Document], encoder: Encoder, speakers: Speakers | None
+) -> Iterator[ShownDocument]:
+    for document, encoded in zip(documents, encoder.encode_all(documents, speakers), strict=True):
+        pieces = [encoder.piece(token) for token in encoded.ids.tolist()]
+        ends = [False] * (len(pieces) - document.ends) + [True] * document.ends
         tokens = [
-            ShownToken(encoder.piece(token), trained, token == encoder.eos_id)
-            for token, trained in zip(encoded.ids.tolist(), encoded.trained.tolist(), strict=True)
+            ShownToken(piece, trained, is_eos)
+            for piece, trained, is_eos in zip(
+                _masked(pieces, document.ends), encoded.trained.tolist(), ends, strict=True
+            )
         ]
         # The end matters as much as the beginning: it shows whether end-of-text follows.
         if len(tokens) > N_SHOWN_TOKENS:
             half = N_SHOWN_TOKENS // 2
             tokens = [*tokens[:half], GAP, *tokens[-half:]]
-        shown.append(ShownDocument(document.source, len(encoded.ids), tuple(tokens)))
-    return tuple(shown)
+        yield ShownDocument(document.source, len(pieces), tuple(tokens))
+
+
+def _masked(pieces: Sequence[str], ends: bool) -> Iterator[str]:
+    """The pieces without secrets, which may reach over several; not the end-of-text that `ends`."""
+    words = pieces[: len(pieces) - ends]
+    masked = mask_secrets("".join(words))
+    place = 0
+    for piece in words:
+        yield masked[place : place + len(piece)]
+        place += len(piece)
+    yield from pieces[len(words) :]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lmft import paths
 from lmft.bases import Base, resolve_base
+from lmft.corpus.build import Settings
+from lmft.corpus.cast import rename
 from lmft.corpus.compiled import corpus_for
 from lmft.corpus.kinds import TALK
-from lmft.corpus.store import Corpus
+from lmft.corpus.sentences import whole_sentences
+from lmft.corpus.store import REPORT_FILE, Corpus
 from lmft.dataset.blocks import Blocks, pack
 from lmft.dataset.encode import Encoded, Encoder
 from lmft.dataset.preflight import Preflight, preflight
 from lmft.errors import CorpusError, RecipeError
 from lmft.format.contract import FormatContract, Speakers, default_stops
 from lmft.format.fold import fold_quotes
+from lmft.report.html import render_html
 from lmft.train.plan import Plan, choose_block_tokens, make_plan
 from lmft.train.recipe import Recipe
 from lmft.train.servable import RANKS, require_servable
@@ -53,8 +57,10 @@ def prepare(recipe: Recipe) -> Job:
             f"lora.rank {recipe.lora.rank} cannot be served.", f"Use at most {RANKS[-1]}."
         )
     paths.require_free(paths.adapters_dir(), _ADAPTER_DISK_BYTES, "A new adapter")
-    corpus = corpus_for(Path(recipe.data), recipe.heldout_share)
+    settings = Settings(heldout_share=recipe.heldout_share, **recipe.corpus.model_dump())
+    corpus = corpus_for(Path(recipe.data), settings)
     _require_kind(corpus, recipe)
+    corpus = _renamed(corpus, recipe)
     encoder = Encoder(base.path, base.eos_token, straight_quotes=base.fold_quotes)
     contract = _contract(recipe, base, corpus, encoder.eos_token)
     seen = preflight(
@@ -66,6 +72,7 @@ def prepare(recipe: Recipe) -> Job:
         base.context_length,
         contract.speakers,
     )
+    _keep_report(corpus, seen)
     seen.require(recipe.data)
     heldout = list(encoder.encode_all(corpus.heldout, contract.speakers))
     block_tokens, reason = choose_block_tokens(recipe, base, seen.train.n_tokens)
@@ -82,7 +89,7 @@ def _require_kind(corpus: Corpus, recipe: Recipe) -> None:
     if found in TALK:
         hint = (
             "Set format.kind to chat (the recipe `character` does), or make stories of them: "
-            f"lmft corpus build {recipe.data} --kind story -o DIR."
+            "--set corpus.kind=story, or lmft corpus build TEXT --kind story -o DIR."
         )
     elif found == "preference":
         hint = "lmft trains on stories and conversations; preferences come with DPO."
@@ -92,6 +99,44 @@ def _require_kind(corpus: Corpus, recipe: Recipe) -> None:
         f"{wanted}.",
         hint,
     )
+
+
+def _renamed(corpus: Corpus, recipe: Recipe) -> Corpus:
+    """The corpus with the recipe's names for its two parts: trained under as they are served.
+
+    Raises:
+        RecipeError: another one in the corpus has that name.
+    """
+    speakers, cast = recipe.format.speakers, corpus.info.cast
+    if speakers is None or cast is None:
+        return corpus
+    names = {cast.model: speakers.assistant, cast.you: speakers.user}
+    taken = {cast.model, cast.you, *cast.others, *(one.name for one in corpus.info.speakers)}
+    for part, (old, new) in zip(("assistant", "user"), names.items(), strict=True):
+        if new != old and new in taken:
+            choice = "model_plays" if part == "assistant" else "you_play"
+            raise RecipeError(
+                f"format.speakers.{part} is {new}, but {new} is another one in {recipe.data}; "
+                f"it would become {old}'s name.",
+                f"Give another name, or set corpus.{choice} to {new} without format.speakers.",
+            )
+    return replace(
+        corpus,
+        train=tuple(rename(document, names) for document in corpus.train),
+        heldout=tuple(rename(document, names) for document in corpus.heldout),
+    )
+
+
+def _keep_report(corpus: Corpus, seen: Preflight) -> None:
+    """Beside what was compiled on the way; a person's own compiled corpus has one already."""
+    home, file = paths.corpora_dir(), corpus.path / REPORT_FILE
+    if corpus.path.parent != home or file.exists():
+        return
+    with paths.disk_errors(home), paths.scratch(home) as scratch:
+        made = scratch / REPORT_FILE
+        made.write_text(render_html(corpus.info, seen), encoding="utf-8")
+        paths.fsync(made)
+        made.rename(file)
 
 
 def _contract(recipe: Recipe, base: Base, corpus: Corpus, eos: str) -> FormatContract:
@@ -122,6 +167,7 @@ def _opening(corpus: Corpus) -> str | None:
     if corpus.info.kind in TALK:
         return None
     beginnings = [story for story in corpus.heldout if story.begins] or corpus.heldout
-    paragraph = beginnings[0].text.strip().split("\n", 1)[0][:_OPENING_CHARACTERS]
-    ends = [paragraph.rfind(mark) for mark in (". ", "! ", "? ")]
-    return paragraph[: max(ends) + 1] if len(paragraph) == _OPENING_CHARACTERS else paragraph
+    paragraph = beginnings[0].text.strip().split("\n", 1)[0]
+    if len(paragraph) <= _OPENING_CHARACTERS:
+        return paragraph
+    return whole_sentences(paragraph[:_OPENING_CHARACTERS])

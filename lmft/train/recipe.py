@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lmft import paths
+from lmft.corpus.documents import Kind
 from lmft.errors import NotFoundError, RecipeError
 from lmft.format.contract import SamplerDefaults, Speakers
 
@@ -38,6 +39,12 @@ Number = Annotated[float, BeforeValidator(_number_text), Field(allow_inf_nan=Fal
 Count = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
 # ValueError: bytes that are not UTF-8, a date in month 13. RecursionError: brackets without end.
 _YAML_FAULTS = (yaml.YAMLError, ValueError, RecursionError)
+_OF_ITS_TEXT = (
+    ("format", "opening"),
+    ("format", "speakers"),
+    ("corpus", "model_plays"),
+    ("corpus", "you_play"),
+)
 # A fault stays a line, whatever the value is.
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxstring = 2, 60
@@ -54,6 +61,15 @@ class Format(_Section):
     speakers: Speakers | None = None
     opening: str | None = None
     sampler: SamplerDefaults = SamplerDefaults()
+
+
+class CorpusChoices(_Section):
+    """How raw text is compiled; see lmft.corpus.build.Settings. A compiled corpus ignores it."""
+
+    kind: Literal[Kind, "auto"] = "auto"
+    model_plays: str | None = None
+    you_play: str | None = None
+    skip_bad: bool = False
 
 
 class Lora(_Section):
@@ -82,6 +98,7 @@ class Recipe(_Section):
     heldout_share: Number = Field(default=0.1, gt=0, le=0.5)
     quantization: Literal["nf4", "none", "auto"] = "nf4"
     serve_base: Literal["dequantized", "original"] = "dequantized"
+    corpus: CorpusChoices = CorpusChoices()
     format: Format = Format()
     lora: Lora = Lora()
     training: Training = Training()
@@ -102,7 +119,7 @@ def find_recipe(name: str) -> Path:
 def load_recipe(path: Path, overrides: Sequence[str] = (), data: Path | None = None) -> Recipe:
     """Parse a recipe, with `key.sub=value` overrides; its `data` is relative to its folder.
 
-    With other `data` the recipe's opening and speakers go: they belonged to its own text.
+    With other `data` the recipe's opening, speakers and cast go: they belonged to its own text.
 
     Raises:
         RecipeError: every fault at once, each with its key.
@@ -121,9 +138,9 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), data: Path | None = N
         )
     if data is not None:
         tree["data"] = str(data.resolve())
-        if isinstance(tree.get("format"), dict):
-            tree["format"].pop("opening", None)
-            tree["format"].pop("speakers", None)
+        for section, key in _OF_ITS_TEXT:
+            if isinstance(tree.get(section), dict):
+                tree[section].pop(key, None)
     elif isinstance(tree.get("data"), str):
         # An absolute path stays what it is.
         tree["data"] = str((path.parent / paths.expanded(tree["data"])).resolve())

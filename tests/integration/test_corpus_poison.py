@@ -76,7 +76,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "unknown.json": (b'{"some": {"config": [1, 2, 3]}}', "JSON of a shape that lmft does not know"),
     "unknown.csv": (b"id,price\n1,2\n", "column"),
     "chunks.txt": (
-        "<|endoftext|>".join(f"and so {tale(n)[:-30]}" for n in range(9)).encode(),
+        "<|endoftext|>".join(f"and so {tale(100 + n)[:-30]}" for n in range(9)).encode(),
         "stand inside a sentence",
     ),
     "ragged.csv": (b"text,note\nonly one\na,b,c\n", "ragged.csv:2: "),

@@ -140,10 +140,8 @@ def test_no_speech_holds_another_ones_label(turns):
 
 
 def test_scenes(play):
-    assert len({document.scene for document in play}) == 22
-    assert [document.scene for document in play if document.begins] == list(range(22))
-    assert sum(document.ends for document in play) == 22
-    assert all(document.n_bytes < 9_000 for document in play)
+    assert [document.scene for document in play] == list(range(22))
+    assert all(document.begins and document.ends for document in play)
     assert play[0].source == "as_you_like_it.txt:395"
 
 

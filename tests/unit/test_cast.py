@@ -13,6 +13,7 @@ from lmft.corpus.cast import (
     SpeakerCount,
     cast_document,
     choose_cast,
+    rename,
     speaker_name,
 )
 from lmft.corpus.documents import Document, Message
@@ -141,6 +142,17 @@ def test_where_the_models_speaker_is_silent_there_is_nothing_to_learn():
 def test_known_roles_stay():
     document = Document("a", kind="chat", messages=(Message("assistant", "Hi.", "ADAM"),))
     assert cast_document(document, choose_cast(COUNTS)) is document
+
+
+def test_speakers_are_renamed_in_every_turn_and_not_in_their_words():
+    turns = (Message("system", "ADAM enters."), Message("user", "ADAM!", "ORLANDO"))
+    answer = (Message("assistant", "ORLANDO?", "ADAM", trained=False),)
+    document = Document("a", kind="preference", messages=turns, chosen=answer, rejected=answer)
+    renamed = rename(document, {"ADAM": "Me", "ORLANDO": "ADAM"})
+    assert [turn.name for turn in renamed.messages] == [None, "ADAM"]
+    assert (renamed.chosen[0].name, renamed.rejected[0].name) == ("Me", "Me")
+    assert renamed.words == document.words
+    assert not renamed.chosen[0].trained
 
 
 # Names

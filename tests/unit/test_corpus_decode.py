@@ -120,6 +120,13 @@ def test_a_nul_after_a_mark_is_refused_with_its_line(file):
     assert error.line == 3
 
 
+def test_wrong_bytes_in_utf8_are_no_other_encoding(file):
+    data = FRENCH.encode() * 3 + "“Fin.”".encode("cp1252")
+    error = refusal(file, data)
+    assert "invalid UTF-8 in a file that else is UTF-8" in error.message
+    assert error.byte == len(FRENCH.encode() * 3)
+
+
 def test_noise_is_refused(file):
     noise = random.Random(0).randbytes(20_000).replace(b"\0", b"\x01")
     assert "invalid UTF-8" in refusal(file, noise).message

@@ -40,6 +40,7 @@ def look(train, heldout, kind="story", speakers=None, context_length=1024):
     info = CorpusInfo(
         kind=kind,
         hash="",
+        n_documents=len(train) + len(heldout),
         heldout_share=0.1,
         split_by="document",
         files=(),
@@ -90,6 +91,42 @@ def test_the_first_documents_are_shown_token_by_token_with_their_end():
     assert [token.is_eos for token in shown.tokens] == [False] * (len(shown.tokens) - 1) + [True]
 
 
+def parts_of(story: int, n_parts: int, *, ends_after: int | None = None) -> list[Document]:
+    return [
+        dataclasses.replace(
+            tale(number),
+            source=f"novel {story}",
+            begins=number == 0,
+            ends=number == (n_parts - 1 if ends_after is None else ends_after),
+            story=story,
+            part=number,
+        )
+        for number in range(n_parts)
+    ]
+
+
+def test_of_a_long_story_the_beginning_and_the_end_are_shown():
+    novels = [*parts_of(0, 5), *parts_of(1, 5), *parts_of(2, 5)]
+    shown = look(novels, HELDOUT).shown
+    assert [one.source for one in shown] == ["novel 0", "novel 0, its end", "novel 1"]
+    assert [one.tokens[-1].is_eos for one in shown] == [False, True, False]
+    assert "".join(token.text for token in shown[1].tokens[:-1]) == tale(4).text
+
+
+def test_a_story_whose_end_is_held_out_is_shown_without_it():
+    novel = parts_of(0, 5)
+    assert [one.source for one in look(novel[:4], novel[4:]).shown] == ["novel 0"]
+
+
+def test_secrets_are_shown_masked_and_nothing_is_lost_around_them():
+    text = f"Write to ada.lovelace@analytical.org, she said. {tale(1).text}"
+    shown = look([dataclasses.replace(tale(1), text=text), *TRAIN[2:]], HELDOUT).shown[0]
+    said = "".join(token.text for token in shown.tokens[:-1])
+    assert said == f"Write to {'•' * 27}, she said. {tale(1).text}"
+    assert shown.n_tokens == len(ENCODER.encode(dataclasses.replace(tale(1), text=text), None).ids)
+    assert shown.tokens[-1].text == EOS
+
+
 def test_a_long_document_is_shown_at_both_ends():
     long = Document("long", text=" ".join(f"Step {number}." for number in range(2_000)), story=99)
     shown = look([long, *TRAIN], HELDOUT).shown[0]
@@ -112,7 +149,7 @@ def test_the_mask_of_a_conversation_is_shown_and_counted():
 
 def test_documents_longer_than_the_context_are_counted_with_all_their_parts():
     parts = [
-        dataclasses.replace(tale(1), begins=number == 0, ends=number == 4, scene=number, story=50)
+        dataclasses.replace(tale(1), begins=number == 0, ends=number == 4, part=number, story=50)
         for number in range(5)
     ]
     one = len(ENCODER.encode(parts[1], None).ids)
@@ -143,27 +180,106 @@ def test_nothing_to_learn_is_refused_for_each_side():
     assert refusals[1] == "the held-out side has no token to learn"
 
 
-def test_an_end_of_text_inside_a_story_is_refused():
-    parts = [
-        dataclasses.replace(
-            tale(number), begins=number == 0, ends=number == 1, scene=number, story=7
-        )
-        for number in range(4)
+def preference(number: int) -> Document:
+    prompt = (
+        Message("user", f"Who is {NAMES[number]}?"),
+        Message("assistant", "Whom do you mean?"),
+        Message("user", "The one in the wood."),
+    )
+    return Document(
+        f"p:{number}",
+        kind="preference",
+        messages=prompt,
+        chosen=(Message("assistant", tale(number).text),),
+        rejected=(Message("assistant", "No."),),
+        story=number,
+    )
+
+
+def test_a_preference_is_two_conversations_of_which_the_answers_are_learnt():
+    pairs = [preference(number) for number in range(20)]
+    seen = look(pairs[:17], pairs[17:], "preference", Speakers())
+    assert seen.refusals == ()
+    preferred, rejected = seen.shown[:2]
+    assert [one.source for one in (preferred, rejected)] == ["p:0, preferred", "p:0, rejected"]
+    learnt = ["".join(t.text for t in one.tokens if t.trained) for one in (preferred, rejected)]
+    assert learnt == [f" {tale(0).text}\n{EOS}", f" No.\n{EOS}"]
+    first = look(pairs[:1], pairs[17:], "preference", Speakers())
+    assert first.train.n_tokens == preferred.n_tokens + rejected.n_tokens
+    assert first.train.n_trained == sum(t.trained for t in preferred.tokens + rejected.tokens)
+
+
+def test_of_a_preference_the_longer_conversation_is_held_against_the_context():
+    pairs = [preference(number) for number in range(3)]
+    seen = look(pairs[:2], pairs[2:], "preference", Speakers())
+    n_preferred, n_rejected = (one.n_tokens for one in seen.shown[:2])
+    assert n_preferred <= seen.longest_tokens < n_preferred + n_rejected
+    again = look(pairs[:2], pairs[2:], "preference", Speakers(), context_length=seen.longest_tokens)
+    assert again.n_over_context == 0
+
+
+def test_two_preferences_on_one_question_are_no_leak():
+    one = preference(3)
+    other = dataclasses.replace(
+        one,
+        messages=(Message("user", tale(9).text),),
+        chosen=(Message("assistant", tale(4).text),),
+    )
+    asked_again = dataclasses.replace(
+        other, chosen=(Message("assistant", tale(5).text),), source="again", story=9
+    )
+    assert look([one, other], [asked_again], "preference", Speakers()).refusals == ()
+
+
+@pytest.mark.parametrize("held", [[], [3], [0, 1], [2, 3]])
+def test_an_end_of_text_inside_a_story_is_refused_whichever_side_goes_on(held):
+    novel = parts_of(7, 4, ends_after=1)
+    train = [*TRAIN[4:], *(part for part in novel if part.part not in held)]
+    heldout = [*HELDOUT, *(part for part in novel if part.part in held)]
+    (refusal,) = look(train, heldout).refusals
+    assert "end-of-text stands in the middle of 1 stories (novel 7 for one)" in refusal
+
+
+def test_stories_that_end_once_or_break_off_are_sound():
+    broken_off = [dataclasses.replace(part, ends=False) for part in parts_of(8, 4)]
+    assert look([*parts_of(7, 4), *broken_off], HELDOUT).refusals == ()
+
+
+def test_branches_that_are_stories_of_their_own_may_each_end():
+    branches = [dataclasses.replace(tale(n), source="tree.json", scene=n) for n in range(15)]
+    assert look(branches, HELDOUT).refusals == ()
+
+
+def edged(before: str, after: str) -> list[Document]:
+    return [
+        dataclasses.replace(tale(n), text=before + tale(n).text[:-1] + after) for n in range(15)
     ]
-    (refusal,) = look(parts, HELDOUT).refusals
-    assert "end-of-text stands in the middle of 1 stories, after Bo.txt" in refusal
 
 
 def test_chunks_of_longer_texts_are_refused():
-    chunks = [dataclasses.replace(tale(n), text=tale(n).text[:-8]) for n in range(15)]
-    (refusal,) = look(chunks, HELDOUT).refusals
-    assert "15 of 17 documents end in mid-sentence" in refusal
+    (refusal,) = look(edged("and then ", " and"), HELDOUT).refusals
+    assert "15 of 17 documents end in mid-sentence (Ada.txt for one), and 14 begin in" in refusal
 
 
-@pytest.mark.parametrize("end", [".", "?", "!”", "…", ".)", "*", "the end—"])
-def test_the_ends_that_stories_have_are_no_chunks(end):
-    told = [dataclasses.replace(tale(n), text=tale(n).text[:-1] + end) for n in range(15)]
-    assert look(told, HELDOUT).refusals == ()
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        *(("and then ", end) for end in (".", "?", "!”", "…", ".)", "*", "।", "۔", "。", "؟")),
+        ("", "\n\nTHE END"),
+        ("वह ", " वह"),
+        ("", " and so"),
+    ],
+)
+def test_one_odd_edge_is_a_manner_and_no_chunk(before, after):
+    assert look(edged(before, after), HELDOUT).refusals == ()
+
+
+def test_lyrics_without_capitals_and_marks_are_no_chunks():
+    songs = [
+        dataclasses.replace(tale(n), text=tale(n).text.lower().replace(".", "\n")[:-1])
+        for n in range(15)
+    ]
+    assert look(songs, HELDOUT).refusals == ()
 
 
 def test_a_held_out_part_that_is_quoted_in_training_is_a_leak():

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lmft import paths
 from lmft.corpus.build import Settings
 from lmft.corpus.compiled import build_into
-from lmft.errors import CorpusError
+from lmft.corpus.store import FILES
+from lmft.errors import BadInputError, CorpusError, RecipeError
+from lmft.format.contract import Speakers
 from lmft.train.prepare import prepare
 from lmft.train.recipe import Recipe, find_recipe, load_recipe
 from tests.unit.tales import tale, write_tales
@@ -78,13 +83,40 @@ def test_a_script_names_the_speakers_and_every_name_stops_a_reply(tmp_path: Path
     assert set(job.contract.stop) == {"\nADA:", "\nBO:", "\nCLEO:"}
 
 
-def test_a_name_that_is_given_wins(tmp_path: Path) -> None:
+def test_a_name_that_is_given_is_trained_under_and_served_under(tmp_path: Path) -> None:
     chosen = recipe(
         "character", script(tmp_path / "play.txt"), "format.speakers={user: Me, assistant: You}"
     )
-    speakers = prepare(chosen).contract.speakers
-    assert speakers is not None
-    assert (speakers.user, speakers.assistant) == ("Me", "You")
+    job = prepare(chosen)
+    cast = job.corpus.info.cast
+    assert cast is not None
+    assert job.contract.speakers == Speakers(user="Me", assistant="You")
+    assert set(job.contract.stop) == {"\nMe:", "\nYou:", *(f"\n{one}:" for one in cast.others)}
+    trained = job.encoder.decode(job.blocks.ids_NT.ravel())
+    measured = job.encoder.decode(np.concatenate([one.ids for one in job.heldout]))
+    shown = "".join(token.text for one in job.preflight.shown for token in one.tokens)
+    for text in (trained, measured, shown):
+        speaking = set(re.findall(r"^(\w+): [A-Z]", text, re.MULTILINE))
+        assert {"Me", "You"} <= speaking <= {"Me", "You", *cast.others}
+
+
+@pytest.mark.parametrize(
+    ("speakers", "says"),
+    [
+        ("{user: Me, assistant: CLEO}", r"speakers\.assistant is CLEO.*set corpus\.model_plays to"),
+        ("{user: CLEO, assistant: You}", r"speakers\.user is CLEO.*set corpus\.you_play to CLEO"),
+        ("{user: ADA, assistant: BO}", r"speakers\.assistant is BO.*it would become ADA's name"),
+    ],
+)
+def test_one_speaker_never_gets_anothers_name(tmp_path: Path, speakers: str, says: str) -> None:
+    file = script(tmp_path / "play.txt")
+    cast = ("corpus.model_plays=ADA", "corpus.you_play=BO")
+    chosen = recipe("character", file, *cast, f"format.speakers={speakers}")
+    with pytest.raises(RecipeError, match=says):
+        prepare(chosen)
+    assert prepare(recipe("character", file, *cast)).contract.speakers == Speakers(
+        user="BO", assistant="ADA"
+    )
 
 
 def test_the_shipped_character_keeps_its_names() -> None:
@@ -94,8 +126,10 @@ def test_the_shipped_character_keeps_its_names() -> None:
 
 
 def test_a_recipe_of_another_kind_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"holds conversations.*--kind story"):
-        prepare(recipe("adventure", script(tmp_path / "play.txt")))
+    play = script(tmp_path / "play.txt")
+    with pytest.raises(CorpusError, match=r"holds conversations.*--set corpus\.kind=story"):
+        prepare(recipe("adventure", play))
+    assert prepare(recipe("adventure", play, "corpus.kind=story")).corpus.info.kind == "story"
     with pytest.raises(CorpusError, match=r"holds stories.*Set format\.kind to adventure or story"):
         prepare(recipe("character", write_tales(tmp_path / "tales")))
     rows = [
@@ -113,7 +147,49 @@ def test_a_recipe_of_another_kind_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_what_must_not_be_trained_is_refused_before_any_weight_is_loaded(tmp_path: Path) -> None:
-    rows = [json.dumps({"text": tale(number)[:-20]}) for number in range(20)]
+    rows = [json.dumps({"text": f"and so {tale(number)[:-20]}"}) for number in range(20)]
     (tmp_path / "chunks.jsonl").write_text("\n".join(rows))
     with pytest.raises(CorpusError, match="20 of 20 documents end in mid-sentence"):
         prepare(recipe(data=tmp_path / "chunks.jsonl"))
+
+
+def test_bad_rows_are_left_out_if_the_recipe_says_so(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": tale(number)}) for number in range(20)]
+    (tmp_path / "tales.jsonl").write_text("\n".join([*rows, "{nonsense"]))
+    with pytest.raises(BadInputError, match=r"tales\.jsonl:21"):
+        prepare(recipe(data=tmp_path / "tales.jsonl"))
+    job = prepare(recipe("adventure", tmp_path / "tales.jsonl", "corpus.skip_bad=true"))
+    assert job.corpus.info.n_faults == 1
+
+
+def test_the_report_lies_beside_what_was_compiled_on_the_way(tmp_path: Path) -> None:
+    job = prepare(recipe(data=write_tales(tmp_path / "tales")))
+    assert job.corpus.path.parent == paths.corpora_dir()
+    report = (job.corpus.path / "report.html").read_text()
+    assert report.lower().startswith("<!doctype html>")
+    assert job.corpus.info.hash in report
+    assert {file.name for file in job.corpus.path.iterdir()} == FILES
+    assert not list(paths.corpora_dir().glob(".*"))
+
+
+def test_a_persons_own_compiled_corpus_is_left_as_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    build_into([write_tales(tmp_path / "tales")], out, Settings())
+    before = sorted(file.name for file in out.iterdir())
+    prepare(recipe("adventure", out, "corpus.kind=chat", "corpus.model_plays=Nobody"))
+    assert sorted(file.name for file in out.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("letters", "stop", "length"), [("山水火木金土日月人心", "。", 396), ("กขคงจชซดตถ", "", 400)]
+)
+def test_an_opening_ends_with_a_sentence_where_the_script_has_them(
+    tmp_path: Path, letters: str, stop: str, length: int
+) -> None:
+    told = []
+    for number in range(12):
+        draw = random.Random(number)
+        told.append("".join("".join(draw.choices(letters, k=11)) + stop for _ in range(80)))
+        (tmp_path / f"{number}.txt").write_text(told[-1])
+    opening = prepare(recipe(data=tmp_path)).contract.opening
+    assert opening in [story[:length] for story in told]

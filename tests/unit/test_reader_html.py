@@ -10,6 +10,7 @@ from lmft.corpus.decode import Unreadable
 from lmft.corpus.findings import Findings
 from lmft.corpus.readers.books.html import READER, html_lines
 from lmft.corpus.readers.books.html_tree import MAX_TAGS, decode_markup
+from lmft.corpus.readers.registry import choose
 from lmft.corpus.source import SourceFile
 
 relaxed = settings(deadline=None, max_examples=150)
@@ -224,6 +225,20 @@ def test_a_page_becomes_documents(tmp_path):
     assert document.text.endswith("It was dark.\n\nIt was late.")
     assert document.begins
     assert document.ends
+
+
+def test_a_story_of_twines_far_into_its_page_is_read_as_one(tmp_path):
+    story = (
+        '<tw-storydata name="T" startnode="1"><tw-passagedata pid="1" name="Start">A door. '
+        '[[Open it->Hall]]</tw-passagedata><tw-passagedata pid="2" name="Hall">A hall.'
+        "</tw-passagedata></tw-storydata>"
+    )
+    page = f"<!doctype html><html><script>{'x();' * 20_000}</script><body>{story}</body></html>"
+    source, findings = file(tmp_path, page), Findings()
+    reader, _ = choose(source)
+    (document,) = reader.read(source, findings)
+    assert (document.kind, document.text) == ("adventure", "A door.\n> You open it.\nA hall.")
+    assert findings.notes == ["page.html: holds a story that Twine published; read as that"]
 
 
 @pytest.mark.parametrize(

@@ -303,13 +303,55 @@ def test_alpacas_system_and_history_come_first(folder):
     )
 
 
-def test_a_text_is_a_story_and_one_with_a_players_lines_an_adventure(folder):
-    prose = document(folder, {"text": "> The mail said:\n“Élan”\n\nHe left.\n"})
-    assert prose.kind == "story"
-    assert prose.text == "> The mail said:\n“Élan”\n\nHe left.\n"
-    assert prose.begins
-    assert prose.ends
-    assert document(folder, {"text": "A door.\n> You open it.\nDark."}).kind == "adventure"
+def test_a_text_of_one_line_is_taken_as_it_is(folder):
+    text = "  CHAPTER I.\u00a0 “Élan” \n"
+    assert document(folder, {"text": text}) == Document("rows.jsonl:1", "story", text=text)
+
+
+def test_a_text_is_cleaned_up_as_a_file_of_prose_is(folder):
+    prose = (
+        "Produced by Ann Lee\r\n\r\n\r\nIt was a dark and stormy night, and the rain fell in "
+        "torrents,\r\nexcept at occasional intervals, when it was checked by a violent\r\ngust "
+        "of wind which swept up the streets of the town, rattling\r\nalong the housetops.  \r\n"
+        "*** END OF THE PROJECT GUTENBERG EBOOK X ***\r\nAll of the licence.\r\n"
+    )
+    found = read(folder, TEXT, {"text": prose})
+    (_, story) = found.documents
+    assert (story.source, story.kind, story.begins, story.ends) == (
+        "rows.jsonl:2",
+        "story",
+        True,
+        True,
+    )
+    assert story.text == (
+        "It was a dark and stormy night, and the rain fell in torrents, except at occasional "
+        "intervals, when it was checked by a violent gust of wind which swept up the streets of "
+        "the town, rattling along the housetops."
+    )
+    assert [(d.file, d.first_line, d.last_line) for d in found.findings.drops] == [
+        ("rows.jsonl", 2, 2)
+    ] * len(found.findings.drops)
+    assert "licence" in found.findings.dropped_places
+
+
+def test_a_text_with_a_players_lines_is_an_adventure(folder):
+    text = "A door.\n> You open it.\nDark.\n> You go in.\nDarker."
+    found = document(folder, {"text": text})
+    assert (found.kind, found.text) == ("adventure", text)
+
+
+def test_a_long_text_is_one_story_in_parts(folder):
+    text = "\n\n".join(f"CHAPTER {n}\n\n" + "It rained. " * 500 for n in range(1, 4))
+    parts = read(folder, {"text": text}).documents
+    assert [part.source for part in parts] == ["rows.jsonl:1"] * len(parts)
+    assert [part.begins for part in parts] == [True] + [False] * (len(parts) - 1)
+    assert [part.ends for part in parts] == [False] * (len(parts) - 1) + [True]
+    assert [part.scene for part in parts] == sorted(part.scene for part in parts)
+    assert "".join(part.text for part in parts).split() == text.split()
+
+
+def test_a_text_of_which_nothing_is_left_is_a_fault(folder):
+    assert fault(folder, {"text": "\x01\n\x02"}).startswith("its text holds only white space")
 
 
 PREFERRED = {
@@ -476,6 +518,28 @@ def test_a_malformed_row_of_an_array_is_told_with_the_line_inside_it(folder):
     assert found.faults[0].startswith("rows.json:3: row 1: malformed JSON at column 6")
 
 
+def test_one_object_over_many_lines_is_one_row(folder):
+    found = outcome(a_file(folder, "\n" + json.dumps(CHAT, indent=2), "chat.json"))
+    (only,) = found.documents
+    assert only.source == "chat.json:2"
+    assert [message.role for message in only.messages] == ["user", "assistant"]
+    assert found.faults == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{\n "messages": [\n  5\n ]\n}\n', "rows.json:1: messages[0]: is a number"),
+        ('{\n "text": "a",,\n}\n', "rows.json:2: malformed JSON at column 14"),
+        ('{\n "text": "a"\n}\n{\n "text": "b"\n}\n', "rows.json:4: malformed JSON at column 1"),
+    ],
+)
+def test_what_is_wrong_in_one_object_is_told_with_its_line(folder, content, message):
+    found = outcome(a_file(folder, content, "rows.json"))
+    assert found.documents == []
+    assert found.faults[0].startswith(message)
+
+
 def test_an_array_cut_short_keeps_what_is_whole(folder):
     found = outcome(a_file(folder, '[{"text": "a"},\n{"text": "b', "rows.json"))
     assert [document.text for document in found.documents] == ["a"]
@@ -543,6 +607,14 @@ def test_an_array_with_a_byte_that_its_encoding_lacks_is_refused_with_the_place(
         (json.dumps({"id": 1, "text": "x" * 100_000}), "a.json", "JSON rows with `text`"),
         (json.dumps([{"text": "x" * 100_000}]), "a.json", "a JSON array of rows with `text`"),
         ('{"messages": [\n', "a.jsonl", "JSON rows with `messages`"),
+        (json.dumps(CHAT, indent=2), "a.json", "one JSON row with `messages`"),
+        ("\n" + json.dumps(ALPACA, indent=1), "a.json", "one JSON row with `instruction`"),
+        (
+            json.dumps({"prompt": "x" * 99_999, "completion": "y"}, indent=2),
+            "a.json",
+            "one JSON row with `prompt`",
+        ),
+        (lines(CHAT, CHAT), "a.json", "JSON rows with `messages`"),
         ("{oops\n", "a.jsonl", "named .jsonl"),
         ("", "a.ndjson", "named .ndjson"),
     ],
@@ -564,8 +636,13 @@ SILLYTAVERN = {"user_name": "Bo", "character_name": "Hesper", "create_date": "20
         (lines({"name": "Bo", "mes": "Hello?", "text": ""}), "a.jsonl"),
         (json.dumps({"tree_id": 1, "context": "", "action_results": [{"text": ""}]}), "a.json"),
         (json.dumps([{"tree_id": 1, "text": "", "action_results": []}]), "a.json"),
-        (json.dumps({"text": "pretty"}, indent=2), "a.json"),
-        ('{ "messages": [\n 1]}', "a.json"),
+        (json.dumps({"text": "pretty"}, indent=2), "a.txt"),
+        (json.dumps({"prompt": "x", "memory": "y"}, indent=2), "a.json"),
+        (json.dumps({**SILLYTAVERN, "messages": []}, indent=2), "a.json"),
+        (json.dumps({"inkVersion": 21, "root": [], "text": ""}, indent=2), "a.json"),
+        (json.dumps({"tree_id": 1, "text": "", "action_results": []}, indent=2), "a.json"),
+        (json.dumps({"passages": [{"text": "x"}], "name": "y"}, indent=2), "a.json"),
+        ('{ "messages": [\n 1]}', "a.txt"),
         (json.dumps({"scripts": {"text": "x"}}), "a.json"),
         (json.dumps([1, 2]), "a.json"),
         ("“Text,” she said: [it is {text}].\n", "a.txt"),

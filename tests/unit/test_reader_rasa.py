@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -301,6 +304,15 @@ def test_an_unreadable_sibling_is_no_harm(tmp_path):
     documents, findings = read(files["stories"])
     assert len(documents) == 3
     assert not findings.faults
+
+
+def test_nothing_of_the_files_outlives_their_reading(tmp_path):
+    files = sources(tmp_path, nlu=NLU, domain=DOMAIN, stories=STORIES)
+    assert read(files["stories"])[0]
+    stories = weakref.ref(files.pop("stories"))
+    files.clear()
+    gc.collect()
+    assert stories() is None
 
 
 def test_yes_is_a_word(tmp_path):

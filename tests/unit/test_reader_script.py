@@ -475,25 +475,17 @@ def test_a_preface_that_quotes_other_speakers_goes(tmp_path):
     assert findings.dropped_places == {"before the first scene": 2}
 
 
-def test_a_long_scene_is_cut_between_turns(tmp_path):
+def test_a_scene_is_one_document_however_long(tmp_path):
     turns = [(("ANNA", "BEN")[n % 2], f"Speech number {n}. " + "word " * 40) for n in range(150)]
     text = "SCENE 1\n\nANNA: Short.\n\nBEN: Yes.\n\nSCENE 2\n\n[They sit.]\n\n"
     text += "".join(f"{name}: {words}\n\n" for name, words in turns)
-    first, *parts = read(tmp_path, text)
-    assert (first.scene, first.begins, first.ends) == (0, True, True)
-    assert [part.scene for part in parts] == [1] * len(parts)
-    assert [part.begins for part in parts] == [True] + [False] * (len(parts) - 1)
-    assert [part.ends for part in parts] == [False] * (len(parts) - 1) + [True]
-    assert all(6_000 < part.n_bytes < 8_500 for part in parts)
-    assert [turn for turn in said(parts) if turn[0]] == [(a, b.strip()) for a, b in turns]
-    assert parts[1].source != parts[0].source
-
-
-def test_a_direction_opens_the_part_that_it_belongs_to(tmp_path):
-    words = "word " * 300
-    text = f"ANNA: {words}\nBEN: {words}\nANNA: {words}\n[Enter Carl.]\nCARL: {words}\n" * 2
-    for part in read(tmp_path, text):
-        assert part.messages[-1].name is not None
+    scenes = read(tmp_path, text)
+    assert [(scene.scene, scene.begins, scene.ends) for scene in scenes] == [
+        (0, True, True),
+        (1, True, True),
+    ]
+    assert scenes[1].source == "play.txt:7"
+    assert [turn for turn in said(scenes[1:]) if turn[0]] == [(a, b.strip()) for a, b in turns]
 
 
 def test_nobody_speaks(tmp_path):

@@ -56,10 +56,13 @@ def read(folder: Path, content: str | bytes, name: str = "t.csv") -> Outcome:
 
 
 def test_a_column_of_text_is_stories_and_adventures(tmp_path):
-    found = read(tmp_path, 'id,text\n1,"It was dark."\n2,"A door.\n> You open it.\n"\n')
+    found = read(
+        tmp_path,
+        'id,text\n1,"It was dark."\n2,"A door.\n> You open it.\nDark.\n> You go.\nDark."\n',
+    )
     assert found.documents == [
         Document("t.csv:2", "story", text="It was dark."),
-        Document("t.csv:3", "adventure", text="A door.\n> You open it.\n"),
+        Document("t.csv:3", "adventure", text="A door.\n> You open it.\nDark.\n> You go.\nDark."),
     ]
     assert found.findings.notes == ["t.csv: columns ignored: id"]
 
@@ -251,9 +254,9 @@ def test_a_quote_that_is_never_closed_is_told_where_it_opens(tmp_path):
 
 
 def test_a_cell_of_ten_million_characters_is_read(tmp_path):
-    text = "It was a dark night.\n" * 500_000
+    text = "It was a dark night. " * 500_000
     found = read(tmp_path, f'text\n"{text}"\nDark.\n')
-    assert [len(document.text) for document in found.documents] == [len(text), 5]
+    assert [document.text for document in found.documents] == [text, "Dark."]
     assert found.faults == []
 
 

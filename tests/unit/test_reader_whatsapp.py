@@ -238,11 +238,47 @@ def test_text_before_the_first_message_is_dropped(tmp_path):
         "31.12.23, 20:00 - a quiet evening\nWe sat.\n1.1.24, 20:00 - and another\n",
         "ROMEO: But soft!\nJULIET: Ay me.\n",
         "[12:01] <ann> hi\n[12:02] <bob> hi\n",
+        "[2023-12-31 23:59:58] ERROR: no disk\n[2023-12-31 23:59:59] INFO: stopped\n",
+        "[2023-12-31 23:59:58] local.ERROR: a\n[2023-12-31 23:59:59] Server: b\n",
+        "[2023-12-31 23:59:58] warn: a\n[2023-12-31 23:59:59] debug: b\n",
+        "2023-12-31 23:59 - WARN [main]: a\n2023-12-31 23:59 - INFO [main]: b\n",
         "2023-12-31 23:59:58,123 - root - INFO: a\n2023-12-31 23:59:59,123 - root - INFO: b\n",
     ],
 )
 def test_other_texts_are_not_claimed(tmp_path, text):
     assert READER.sniff(source_of(tmp_path, text)) is None
+
+
+def test_a_contact_may_be_called_as_a_level(tmp_path):
+    chat = "31.12.23, 20:00 - {}: Hi\n"
+    assert READER.sniff(source_of(tmp_path, "".join(map(chat.format, ("Info", "Ann", "Bob")))))
+
+
+def test_who_is_named_by_a_number_or_an_address_gets_a_name(tmp_path):
+    names = (
+        "+49 170 1234567",
+        f"\u202a+1{HARD}(555){HARD}123\u20114567\u202c",
+        "Ann",
+        "a@example.org",
+        f"~{NARROW}+49 170 1234567",
+        "Bob 555-123-4567",
+        "Agent 007",
+    )
+    text = "".join(f"31.12.23, 20:0{n} - {name}: Hi.\n" for n, name in enumerate(names))
+    documents, findings = read(tmp_path, text)
+    assert [name for name, _ in said(documents[0])] == [
+        "Contact 1",
+        "Contact 2",
+        "Ann",
+        "Contact 3",
+        "Contact 1",
+        "Contact 4",
+        "Agent 007",
+    ]
+    assert findings.notes == [
+        "chat.txt: 4 speaker(s) named by a telephone number or an address are called Contact 1 "
+        "and so on: names of speakers are published with an adapter"
+    ]
 
 
 def test_a_chat_that_begins_with_a_notice_is_claimed(tmp_path):

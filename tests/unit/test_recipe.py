@@ -9,7 +9,7 @@ import yaml
 
 from lmft.errors import NotFoundError, RecipeError
 from lmft.paths import recipes_dir
-from lmft.train.recipe import Recipe, dump_recipe, find_recipe, load_recipe
+from lmft.train.recipe import CorpusChoices, Recipe, dump_recipe, find_recipe, load_recipe
 
 SHIPPED = sorted(recipes_dir().glob("*.yaml"))
 SMALL = "name: tale\ndata: stories\n"
@@ -109,6 +109,19 @@ def test_auto_is_a_legal_value(load):
     assert recipe.training.batch_blocks == 3
 
 
+def test_what_belonged_to_the_recipes_own_text_goes_with_it(tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text(
+        SMALL + "corpus: {kind: chat, model_plays: Ada, you_play: Bo, skip_bad: true}\n"
+        "format: {kind: chat, opening: Hi., speakers: {user: Bo, assistant: Ada}}\n"
+    )
+    own = load_recipe(file)
+    assert (own.corpus.model_plays, own.corpus.you_play) == ("Ada", "Bo")
+    other = load_recipe(file, ["corpus.you_play=Cleo"], tmp_path / "else")
+    assert other.corpus == CorpusChoices(kind="chat", you_play="Cleo", skip_bad=True)
+    assert (other.format.opening, other.format.speakers) == (None, None)
+
+
 # Faults
 
 
@@ -125,6 +138,9 @@ def test_auto_is_a_legal_value(load):
         ("format: []", "`format`: "),
         ("lora: {rank: 0}", "`lora.rank`: input should be greater than or equal to 1 (is 0)"),
         ("lora: {dropout: 1}", "`lora.dropout`: "),
+        ("corpus: {kind: poem}", "`corpus.kind`: "),
+        ("corpus: {model_plays: 7}", "`corpus.model_plays`: "),
+        ("corpus: {heldout_share: 0.2}", "`corpus.heldout_share` is not a recipe key"),
         ("heldout_share: 0.9", "`heldout_share`: "),
         ("training: {block_tokens: many}", "`training.block_tokens`: must be `auto` or a whole"),
         ("training: {block_tokens: 0}", "`training.block_tokens`: must be `auto` or a whole"),

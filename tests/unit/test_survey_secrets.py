@@ -28,6 +28,8 @@ REAL = [
     ("phone number", "06 12 34 56 78"),
     ("phone number", "020 7946 0958"),
     ("phone number", "030/1234567"),
+    ("phone number", "+49\u00a0170\u202f1234567"),
+    ("phone number", "(801)\u00a0596\u20111887"),
     ("IP address", "192.168.0.17"),
     ("IP address", "10.0.0.1"),
     ("IBAN", "DE89370400440532013000"),
@@ -126,7 +128,9 @@ def test_a_private_key_is_masked_with_all_its_lines(line_end: str):
     head = "-----BEGIN " + "RSA PRIVATE KEY-----"
     key = line_end.join((head, *headers, "", LETTERS[:64], LETTERS[1:65], "Qw=="))
     masked = mask_secrets(f"His key:\n{key}{line_end}-----END RSA PRIVATE KEY-----\nand more.")
-    assert masked.replace(MASK, "") == f"His key:\n{line_end}-----END RSA PRIVATE KEY-----\nand more."
+    assert (
+        masked.replace(MASK, "") == f"His key:\n{line_end}-----END RSA PRIVATE KEY-----\nand more."
+    )
 
 
 # Each of these makes a careless pattern quadratic, which at this length is hours.

@@ -16,6 +16,7 @@ from lmft.corpus.prose.line import Line
 from lmft.corpus.prose.story import story_documents
 from lmft.corpus.readers.markdown import markdown_lines
 from lmft.corpus.readers.reader import Reader
+from lmft.corpus.sentences import breaks_off, capitalises, goes_on
 from lmft.corpus.source import SourceFile
 
 _END, _START = "<|endoftext|>", "<|startoftext|>"
@@ -36,7 +37,6 @@ _NAMED_FORMATS = {
     ".docx": "not a DOCX document",
     ".pdf": "not a PDF document",
 }
-_SENTENCE_ENDS = tuple(".!?:;…\"'”’»)]}*—-–。！？」』")
 # Texts cut out of larger ones begin anywhere; chunks of a fixed length nearly all do.
 _MAX_MID_SENTENCE_SHARE = 1 / 3
 _WORD = re.compile(r"\w")
@@ -71,22 +71,23 @@ def read(source: SourceFile, findings: Findings) -> Iterator[Document]:
 
 
 def _judge_marks(name: str, stories: _Stories, findings: Findings) -> None:
-    """End marks inside sentences teach the model to stop anywhere."""
-    if not stories.mid_sentence:
+    """End marks inside sentences teach the model to stop anywhere.
+
+    Raises Unreadable where they are many.
+    """
+    if not stories.mid_sentence or not stories.capitalised:
         return
     n_bad, n_marks = len(stories.mid_sentence), stories.n_marks
     if n_bad > _MAX_MID_SENTENCE_SHARE * n_marks:
-        findings.fault(
-            name,
+        raise Unreadable(
             f"{n_bad} of {n_marks} {_END} marks stand inside a sentence, the first before this "
             "line; put them only where a story ends",
             line=stories.mid_sentence[0],
         )
-    else:
-        findings.note(
-            f"{name}: {n_bad} of {n_marks} {_END} marks seem to stand inside a sentence, the "
-            f"first before line {stories.mid_sentence[0]}"
-        )
+    findings.note(
+        f"{name}: {n_bad} of {n_marks} {_END} marks seem to stand inside a sentence, the "
+        f"first before line {stories.mid_sentence[0]}"
+    )
 
 
 class _Stories:
@@ -94,6 +95,7 @@ class _Stories:
 
     Attributes:
         n_marks: end marks so far. mid_sentence: lines before which one stands in mid-sentence.
+        capitalised: whether sentences begin in upper case, at least one so far.
     """
 
     def __init__(self, lines: Iterator[Line]) -> None:
@@ -103,6 +105,7 @@ class _Stories:
         self._more = True
         self.n_marks = 0
         self.mid_sentence: list[int] = []
+        self.capitalised = False
 
     def __iter__(self) -> Iterator[Iterator[list[Line]]]:
         while self._more:
@@ -132,6 +135,7 @@ class _Stories:
                 return
             text = line.text.replace(_START, "") if _START in line.text else line.text
             before, mark, after = text.partition(_END)
+            self.capitalised = self.capitalised or capitalises(before)
             if first and _WORD.search(before):
                 self._check_mark(line.number, before)
                 first = False
@@ -150,8 +154,7 @@ class _Stories:
             return
 
     def _check_mark(self, number: int, beginning: str) -> None:
-        before = self._before_mark.rstrip()
-        if before and not before.endswith(_SENTENCE_ENDS) and beginning.lstrip()[:1].islower():
+        if breaks_off(self._before_mark) and goes_on(beginning):
             self.mid_sentence.append(number)
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from lmft.corpus.survey.numbers import find_numbers
 
 MASK = "•"
+# Telephones write these inside numbers, that no line ends there.
+_UNBROKEN = (("\u00a0", " "), ("\u202f", " "), ("\u2011", "-"))
 _LOCAL_PART_CHARACTERS = 64
 _LOCAL_PART = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-"
 _DOMAIN = re.compile(rb"@(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9-])")
@@ -65,6 +67,8 @@ def find_secrets(text: str) -> list[Found]:
 
     Strict, for a novel is full of years and pages: cards must pass Luhn's check, IBANs ISO 7064's.
     """
+    for character, plain in _UNBROKEN:
+        text = text.replace(character, plain)
     # One byte for each character, so that offsets stay; all that is looked for is ASCII.
     data = text.encode("ascii", "replace")
     found = [*_addresses(data), *_words(data), *(Found(*number) for number in find_numbers(data))]

@@ -16,6 +16,7 @@ from lmft.corpus.readers.books.boilerplate import AO3_RULES, RULES
 from lmft.corpus.readers.books.html_tree import decode_markup, parse_markup
 from lmft.corpus.readers.books.markup import tree_lines
 from lmft.corpus.readers.reader import Reader
+from lmft.corpus.readers.trees import twine
 from lmft.corpus.source import SourceFile
 
 _SUFFIXES = (".html", ".htm", ".xhtml", ".xht")
@@ -26,6 +27,7 @@ _BEGINS = re.compile(
 _STRUCTURE = re.compile(r"<(?:body|p|div|br|h[1-6])\b[^>]*>", re.IGNORECASE)
 _MIN_TAGS = 2
 _TWINE = ("<tw-storydata", "<tw-story")
+_TWINE_STORY = ("<tw-storydata", "<tw-passagedata")
 _AO3 = "archiveofourown.org"
 _MAX_AO3_HEADS = 1_000
 
@@ -42,11 +44,19 @@ def sniff(source: SourceFile) -> str | None:
 
 
 def read(source: SourceFile, findings: Findings) -> Iterator[Document]:
-    """Raises Unreadable for a page that is too large, is not text, or holds none."""
+    """A page of Twine's whose story begins after the head is left to the reader of those.
+
+    Raises:
+        Unreadable: too large, no text, or a page without any.
+    """
     markup = decode_markup(source.data())
     if markup is None:
         markup = source.text()
         findings.note(f"{source.name}: {source.encoding.note}")
+    if all(mark in markup for mark in _TWINE_STORY):
+        findings.note(f"{source.name}: holds a story that Twine published; read as that")
+        yield from twine.read(source, findings)
+        return
     lines = html_lines(markup, source.name, findings)
     if not lines:
         raise Unreadable("a page without text of its own: only menus, scripts or nothing")

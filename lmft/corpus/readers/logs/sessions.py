@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from typing import NamedTuple
 
 from lmft.corpus.documents import Document, Message
 from lmft.corpus.findings import Findings
+from lmft.corpus.readers.turns import join_turns
 
 # A meal or a meeting is shorter, a night's sleep is longer: who writes after more than this
 # begins anew, and a log of years must not become one document.
@@ -44,16 +44,6 @@ def conversations(
             findings.drop(file, "monologue", turns[0].content, *lines)
             continue
         yield Document(f"{file}:{first.place}", kind="chat", messages=turns, uncast=True)
-
-
-def join_turns(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """Messages of one speaker that directly follow each other become one, joined by line ends."""
-    return tuple(
-        Message(role, "\n".join(message.content for message in turn), name)
-        for (role, name), turn in groupby(
-            messages, key=lambda message: (message.role, message.name)
-        )
-    )
 
 
 def _stretches(said: Iterable[Said]) -> Iterator[list[Said]]:

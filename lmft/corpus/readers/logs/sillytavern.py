@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from lmft.corpus.documents import Document, Message, Role
 from lmft.corpus.findings import Findings
-from lmft.corpus.readers.logs.sessions import join_turns
 from lmft.corpus.readers.reader import Reader
 from lmft.corpus.readers.rows.strict_json import JsonFault, parse
+from lmft.corpus.readers.turns import join_turns
 from lmft.corpus.source import SourceFile
 
 _IS_USER = re.compile(r'"is_user"\s*:\s*(?:true|false)')

@@ -9,6 +9,7 @@ from itertools import islice
 
 from lmft.corpus.documents import Document
 from lmft.corpus.findings import Findings
+from lmft.corpus.readers.logs.contacts import Contacts
 from lmft.corpus.readers.logs.sessions import Said, conversations
 from lmft.corpus.readers.logs.whatsapp_notices import without_notices
 from lmft.corpus.readers.reader import Reader
@@ -34,6 +35,9 @@ _SPEAKER = re.compile(r"(?P<name>[^\n]{1,100}?):(?:[^\S\n]|$)(?P<text>.*)", re.D
 _FORENOON = re.compile(r"a\.?\s?m|ص|午前|上午|凌晨|早上|오전|π", re.IGNORECASE)
 _AFTERNOON = re.compile(r"p\.?\s?m|م|午後|下午|晚上|中午|오후|μ", re.IGNORECASE)
 _MARKS = re.compile(f"[{_MARK}]")
+# What stands before the colon in a server's log: `ERROR`, `local.ERROR`, `INFO [main]`.
+_LEVELS = "TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|ALERT|CRITICAL|FATAL|EMERGENCY"
+_LEVEL = re.compile(rf"(?i:{_LEVELS})|.*\b(?:{_LEVELS})\b.*")
 _EPOCH = datetime(1970, 1, 1)
 _SNIFFED_ENTRIES = 20
 
@@ -43,8 +47,10 @@ def sniff(source: SourceFile) -> str | None:
     entries = list(islice(_entries(lines), _SNIFFED_ENTRIES))
     if not entries or entries[0][1] is None:
         return None
+    names = [_name(speaker) for _, _, text in entries if (speaker := _speaker(text))]
     # Not only the first one, which is often a notice without a name.
-    if sum(_speaker(text) is not None for _, _, text in entries) < 2:
+    levels = [name for name in names if _LEVEL.fullmatch(name)]
+    if len(names) < 2 or 2 * len(levels) >= len(names):
         return None
     return "lines begin with a date, a time and a name, as WhatsApp exports them"
 
@@ -60,6 +66,7 @@ def read(source: SourceFile, findings: Findings) -> Iterator[Document]:
 
 def _said(source: SourceFile, findings: Findings) -> Iterator[Said]:
     day_first = _is_day_first(source, findings)
+    contacts = Contacts()
     for line, head, text in _entries(source.lines()):
         last = line + text.count("\n")
         if head is None:
@@ -78,7 +85,8 @@ def _said(source: SourceFile, findings: Findings) -> Iterator[Said]:
         if reason:
             findings.drop(source.name, reason, left_out, line, last)
         if kept:
-            yield Said(line, seconds, _name(speaker), kept)
+            yield Said(line, seconds, contacts.name(_name(speaker)), kept)
+    contacts.close(source.name, findings)
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[int, re.Match[str] | None, str]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from lmft.corpus.decode import Unreadable
 from lmft.corpus.documents import Document
@@ -41,6 +41,10 @@ class _Bot(NamedTuple):
     has_stories: bool
 
 
+# By the first file of an input: what is known of it goes when its files go.
+_BOTS: WeakKeyDictionary[SourceFile, _Bot] = WeakKeyDictionary()
+
+
 def sniff(source: SourceFile) -> str | None:
     head = source.head_text.replace("\r", "\n")
     if not _FIRST_KEY.match(head):
@@ -69,7 +73,7 @@ def read(source: SourceFile, findings: Findings) -> Iterator[Document]:
     own = Words()
     add_words(own, root, fault)
     stories = _stories(root, fault)
-    bot = _bot(source.siblings[0] if source.siblings else source)
+    bot = _bot(source)
     for story in stories:
         yield from _told(story, bot.words, source.name, findings)
     answered = [] if bot.has_stories else _answered(own, bot.words)
@@ -90,11 +94,18 @@ def _load(source: SourceFile) -> dict[str, Node]:
     return root.value
 
 
-@lru_cache(maxsize=1)
-def _bot(first: SourceFile) -> _Bot:
-    """Parsed once for all files of an input, which share their first sibling."""
+def _bot(source: SourceFile) -> _Bot:
+    """Parsed once for all files of an input."""
+    files = source.siblings or (source,)
+    bot = _BOTS.get(files[0])
+    if bot is None:
+        bot = _BOTS[files[0]] = _parsed(files)
+    return bot
+
+
+def _parsed(files: Sequence[SourceFile]) -> _Bot:
     words, has_stories = Words(), False
-    for source in first.siblings or (first,):
+    for source in files:
         if sniff(source) is None:
             continue
         try:

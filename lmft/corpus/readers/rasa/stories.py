@@ -7,9 +7,9 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from lmft.corpus.documents import Message, Role
-from lmft.corpus.readers.logs.sessions import join_turns
 from lmft.corpus.readers.rasa.strict_yaml import Node
 from lmft.corpus.readers.rasa.words import Fault, Words, items, text_of, without_entities
+from lmft.corpus.readers.turns import join_turns
 
 # More of them teach few new words, and bury the stories whose intents have few examples.
 MAX_TELLINGS = 8

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from itertools import groupby
 from typing import Any
 
 from lmft.corpus.documents import Message, Role
 from lmft.corpus.readers.rows.fault import RowFault, json_kind
 from lmft.corpus.readers.rows.strict_json import shown_key
 from lmft.corpus.readers.rows.tool_calls import read_tool_calls
+from lmft.corpus.readers.turns import join_turns
 
 OPENAI_ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -79,22 +78,6 @@ def read_message(
     )
 
 
-def join_turns(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """Turns of one speaker that directly follow each other become one.
-
-    Calls of tools and their results stay apart: each answers another.
-    """
-    joined: list[Message] = []
-    for _, group in groupby(enumerate(messages), key=_voice):
-        turns = [message for _, message in group]
-        if len(turns) > 1:
-            content = "\n".join(turn.content for turn in turns)
-            joined.append(replace(turns[0], content=content))
-        else:
-            joined.append(turns[0])
-    return tuple(joined)
-
-
 def check_learnable(messages: Iterable[Message]) -> None:
     """Raises RowFault when no assistant's message is there to be learnt."""
     replies = [message for message in messages if message.role == "assistant"]
@@ -102,12 +85,6 @@ def check_learnable(messages: Iterable[Message]) -> None:
         raise RowFault("no assistant message, so nothing to learn from; add the reply")
     if not any(reply.trained for reply in replies):
         raise RowFault("every assistant message has weight 0, so nothing to learn from")
-
-
-def _voice(numbered: tuple[int, Message]) -> tuple[str, str | None, bool, int]:
-    index, message = numbered
-    apart = message.tool_calls or message.role == "tool"
-    return message.role, message.name, message.trained, index if apart else -1
 
 
 def _role(item: dict[str, Any], roles: Mapping[str, Role], key: str) -> Role:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,15 +9,14 @@ from lmft.corpus.documents import Document, Message, Role
 from lmft.corpus.readers.rows.chat_messages import (
     SHAREGPT_ROLES,
     check_learnable,
-    join_turns,
     read_messages,
 )
 from lmft.corpus.readers.rows.fault import RowFault, json_kind
 from lmft.corpus.readers.rows.strict_json import JsonFault, parse
 from lmft.corpus.readers.rows.tool_calls import read_tools
+from lmft.corpus.readers.turns import join_turns
 
 Row = Mapping[str, Any]
-_PLAYER_LINE = re.compile(r"^> You\b", re.MULTILINE)
 
 
 def openai_chat(row: Row, source: str) -> Document:
@@ -90,8 +88,7 @@ def alpaca(row: Row, source: str) -> Document:
 
 
 def plain_text(row: Row, source: str) -> Document:
-    text = _text(row, "text")
-    return Document(source, "adventure" if _PLAYER_LINE.search(text) else "story", text=text)
+    return Document(source, "story", text=_text(row, "text"))
 
 
 def _preference(

@@ -87,6 +87,11 @@ def first_keys(text: str) -> list[str]:
     return keys
 
 
+def is_closed(text: str) -> bool:
+    """Whether the object or list that `text` begins with ends in it."""
+    return any(mark.depth == 1 and mark.kind in "]}" for mark in _marks(text))
+
+
 def _marks(text: str) -> Iterator[_Mark]:
     depth = 0
     for match in _MARK.finditer(text):

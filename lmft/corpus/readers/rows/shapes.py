@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from lmft.corpus.documents import Document
 from lmft.corpus.findings import Findings
 from lmft.corpus.readers.rows import documents as row_documents
 from lmft.corpus.readers.rows.fault import RowFault, json_kind
+from lmft.corpus.readers.rows.row_story import cleaned
 from lmft.corpus.readers.rows.strict_json import shown_key
 
 _MAX_KEYS_SHOWN = 5
@@ -78,8 +79,8 @@ class Rows:
         self._shape: Shape | None = None
         self._ignored: set[str] = set()
 
-    def document(self, row: Any, line: int) -> Document:
-        """Raises RowFault."""
+    def documents(self, row: Any, line: int) -> Sequence[Document]:
+        """One, or the parts of a long text. Raises RowFault."""
         if not isinstance(row, dict):
             raise RowFault(f"is {json_kind(row)}; give an object, one of: {KNOWN_SHAPES}")
         shape = recognise(row)
@@ -95,7 +96,10 @@ class Rows:
         # Bounded: every row of a hostile file may have a key of its own.
         if len(self._ignored) <= _MAX_KEYS_SHOWN:
             self._ignored.update(row.keys() - {*shape.needed, *shape.optional})
-        return shape.document(row, f"{self._name}:{line}")
+        document = shape.document(row, f"{self._name}:{line}")
+        if document.text:
+            return cleaned(document, self._name, line, self._findings)
+        return (document,)
 
     def close(self) -> None:
         """Say what was ignored."""

@@ -10,11 +10,11 @@ from lmft.corpus.findings import Findings
 from lmft.corpus.readers.rows.chat_messages import (
     SHAREGPT_ROLES,
     check_learnable,
-    join_turns,
     read_message,
 )
 from lmft.corpus.readers.rows.fault import RowFault
 from lmft.corpus.readers.rows.shapes import Rows
+from lmft.corpus.readers.turns import join_turns
 
 
 class Record(NamedTuple):
@@ -31,13 +31,13 @@ class Record(NamedTuple):
 
 
 def from_rows(records: Iterable[Record], name: str, findings: Findings) -> Iterator[Document]:
-    """A document a row."""
+    """A document a row; the parts of a long text are several."""
     rows = Rows(name, findings)
     for record in records:
         try:
             if record.wrong:
                 raise RowFault(record.wrong)
-            yield rows.document(dict(record.cells), record.line)
+            yield from rows.documents(dict(record.cells), record.line)
         except RowFault as fault:
             findings.fault(name, str(fault), line=record.line)
 

@@ -20,9 +20,9 @@ from lmft.corpus.readers.scripts.marks import is_direction
 from lmft.corpus.readers.scripts.speakers import named_twice, one_name_each, unified_forms
 from lmft.corpus.readers.scripts.turns import Turn, read_turns
 from lmft.corpus.readers.scripts.unwrap import Unwrap
+from lmft.corpus.readers.turns import join_turns
 from lmft.corpus.source import SourceFile
 
-PART_BYTES = 8_000
 _MAX_LINES_SHOWN = 20
 
 _HEADER_END = re.compile(r"^\W*(?:START OF TH\w+ PROJECT GUTENBERG|END\W+THE SMALL PRINT).*$", re.M)
@@ -122,13 +122,24 @@ def read(source: SourceFile, findings: Findings) -> Iterator[Document]:
     narration = Unwrap(line for turn in turns if not turn.label for line in turn.lines)
     speech = Unwrap(line for turn in turns if turn.label for line in turn.lines)
     for number, scene in enumerate(_scenes(turns)):
-        said: list[tuple[int, str | None, str]] = [
-            (turn.line, names[turn.scene, turn.label], speech(turn.lines))
+        said = [
+            (
+                turn.line,
+                Message("user", speech(turn.lines), speaker_name(names[turn.scene, turn.label])),
+            )
             if turn.label
-            else (turn.line, None, narration(turn.lines))
+            else (turn.line, Message("system", narration(turn.lines)))
             for turn in scene
         ]
-        yield from _documents(source.name, number, list(_messages(said)))
+        spoken = [(line, message) for line, message in said if message.content]
+        if spoken:
+            yield Document(
+                f"{source.name}:{spoken[0][0]}",
+                kind="chat",
+                messages=join_turns(message for _, message in spoken),
+                scene=number,
+                uncast=True,
+            )
 
 
 def _scenes(turns: Sequence[Turn]) -> Iterator[list[Turn]]:
@@ -142,46 +153,6 @@ def _scenes(turns: Sequence[Turn]) -> Iterator[list[Turn]]:
                 yield scene
             scene, pending = pending, []
     yield scene + pending
-
-
-def _messages(said: list[tuple[int, str | None, str]]) -> Iterator[tuple[int, Message]]:
-    """Messages with their lines; what one speaker says without a break is one."""
-    spoken = [turn for turn in said if turn[2]]
-    for name, group in groupby(spoken, key=lambda turn: turn[1]):
-        turns = list(group)
-        text = "\n".join(text for _, _, text in turns)
-        if name is None:
-            yield turns[0][0], Message("system", text)
-        else:
-            yield turns[0][0], Message("user", text, speaker_name(name))
-
-
-def _documents(file: str, scene: int, messages: list[tuple[int, Message]]) -> Iterator[Document]:
-    """A scene in parts of about PART_BYTES, cut between turns, all of about one size."""
-    sizes = [len(message.content.encode()) for _, message in messages]
-    total = sum(sizes)
-    n_parts = -(-total // PART_BYTES)
-    places: list[int] = []
-    before = 0
-    for size in sizes:
-        places.append((2 * before + size) * n_parts // (2 * total + 1))
-        before += size
-    for index in range(len(messages) - 2, -1, -1):
-        # Who enters belongs to what follows.
-        if messages[index][1].role == "system":
-            places[index] = places[index + 1]
-    placed = groupby(zip(places, messages, strict=True), key=lambda pair: pair[0])
-    parts = [[message for _, message in part] for _, part in placed]
-    for number, part in enumerate(parts):
-        yield Document(
-            f"{file}:{part[0][0]}",
-            kind="chat",
-            messages=tuple(message for _, message in part),
-            begins=number == 0,
-            ends=number == len(parts) - 1,
-            scene=scene,
-            uncast=True,
-        )
 
 
 READER = Reader("script", sniff, read)

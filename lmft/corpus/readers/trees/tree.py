@@ -1,6 +1,7 @@
 """A graph of passages and choices, told as transcripts.
 
-Every choice is taken once. A walk goes on with the first unused choice, one that leads to a new
+Every choice is taken once, and every passage is learnt once: where it is told again it is
+context. A walk goes on with the first unused choice, one that leads to a new
 passage before one that leads back, and ends where there is none; the others start again at the
 passage that offers them, with that passage's text only (AI Dungeon's rule), so that no beginning
 is told once for each ending.
@@ -8,6 +9,7 @@ is told once for each ending.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,6 +92,20 @@ def tell(
     yield from _Telling(passages, source, findings).walk(starts)
 
 
+class _Piece(NamedTuple):
+    text: str
+    is_retold: bool = False
+
+
+def _retold(pieces: Sequence[_Piece]) -> tuple[tuple[int, int], ...]:
+    ends = itertools.accumulate(len(piece.text) for piece in pieces)
+    return tuple(
+        (end - len(piece.text), end)
+        for piece, end in zip(pieces, ends, strict=True)
+        if piece.is_retold and piece.text
+    )
+
+
 class _Unused(NamedTuple):
     """A passage's choices that were not taken yet; `back` lead to what has been told."""
 
@@ -130,43 +146,44 @@ class _Telling:
     def _transcript(self, choice: Choice | None, offering: list[str]) -> Document | None:
         """One way from `offering[-1]` on, first by `choice`; it leaves its passages there."""
         first = self.passages[offering[-1]]
-        text = self._text(offering[-1])
-        pieces = [text] if text else []
+        pieces = [self._piece(offering[-1])]
         choice = choice or self._next_choice(offering[-1])
         while choice is not None:
             inline = self.passages[choice.target].inline and not choice.action
-            if not inline and pieces and not pieces[-1].endswith("\n"):
-                pieces.append("\n")
-            pieces += [f"> {choice.action}\n"] if choice.action else []
-            text = self._text(choice.target)
-            pieces += [text] if text else []
+            if not inline and pieces[-1].text and not pieces[-1].text.endswith("\n"):
+                pieces.append(_Piece("\n"))
+            if choice.action:
+                pieces.append(_Piece(f"> {choice.action}\n"))
+            pieces.append(self._piece(choice.target))
             offering.append(choice.target)
             choice = self._next_choice(choice.target)
-        text = "".join(pieces).strip("\n")
-        if not text:
+        while pieces and not pieces[-1].text.strip("\n"):
+            pieces.pop()
+        if not pieces:
             return None
         ends = not self.passages[offering[-1]].choices
         return Document(
             source=f"{self.source}:{first.line}" if first.line else self.source,
             kind="adventure",
-            text=text,
+            text="".join(piece.text for piece in pieces),
             ends=ends,
+            retold=_retold(pieces),
         )
 
-    def _text(self, key: str) -> str:
+    def _piece(self, key: str) -> _Piece:
         """The passage's text; empty when too much has been told twice already."""
         text = self.passages[key].text.strip()
         if key not in self.unused:
             self.unused[key] = _Unused(deque(self._sound_choices(self.passages[key])), deque())
-            return text
+            return _Piece(text)
         if self.retold + len(text) > MAX_RETOLD_CHARACTERS:
             self.findings.note(
                 f"{self.source}: its choices lead to the same passages so often that these are "
                 f"not told again after {MAX_RETOLD_CHARACTERS >> 20} million characters"
             )
-            return ""
+            return _Piece("")
         self.retold += len(text)
-        return text
+        return _Piece(text, is_retold=True)
 
     def _next_choice(self, key: str) -> Choice | None:
         unused = self.unused[key]

@@ -1,0 +1,92 @@
+"""Held-out documents that do not stand on the training side too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from lmft.corpus.convert import Repeats
+from lmft.corpus.documents import Document
+from lmft.corpus.findings import Findings
+from lmft.corpus.gather import Progress
+from lmft.corpus.overlap import leak_shares, shared_share
+from lmft.corpus.split import LEAK_SHARE, WHOLE_SHARE, SplitBy, split_spool
+from lmft.corpus.spool import Spool
+from lmft.errors import CorpusError
+
+_MAX_ATTEMPTS = 4
+_MAX_QUOTING_SHARE = 0.25
+
+
+def split_apart(
+    compiled: Spool, share: float, repeats: Repeats, findings: Findings, progress: Progress
+) -> tuple[set[int], SplitBy]:
+    """Hold out documents that do not stand, word for word, on the other side too.
+
+    Near-duplicates are gone by now; this is for what they do not show: a part that quotes
+    another, or the same scene cut at another place. First other documents are held out in
+    their place; where that does not help, the few that say the same leave the training side.
+
+    Raises:
+        CorpusError: whatever is held out stands whole on the other side.
+    """
+    held, split_by = first_choice = split_spool(compiled, share)
+    barred: set[int] = set()
+    for attempt in range(_MAX_ATTEMPTS):
+        progress("checking the split", attempt, _MAX_ATTEMPTS)
+        if not (leaking := _leaking(compiled, held)):
+            return held, split_by
+        barred |= leaking.keys()
+        try:
+            held, split_by = split_spool(compiled, share, barred)
+        except CorpusError:
+            break
+    held, split_by = first_choice
+    _drop_quotes(compiled, held, repeats)
+    leaking = _leaking(compiled, held)
+    if len(leaking) == len(held) and min(leaking.values()) > WHOLE_SHARE:
+        raise CorpusError(
+            "Every document repeats another: nothing can be held out to measure with.",
+            "Add text of another kind, or remove the repeats.",
+        )
+    if leaking:
+        findings.note(
+            f"{len(leaking)} of {len(held)} held-out parts stand mostly in the training side too "
+            "(answers out of a fixed set, say), whatever is chosen: the held-out loss will look "
+            "better than it is"
+        )
+    return held, split_by
+
+
+def _leaking(compiled: Spool, held: set[int]) -> dict[int, float]:
+    """The held-out documents that stand mostly on the other side too, and how much of each."""
+    shares = leak_shares(
+        partial(_side, compiled, held, True), partial(_side, compiled, held, False)
+    )
+    return {
+        index: float(part)
+        for index, part in zip(sorted(held), shares, strict=True)
+        if part > LEAK_SHARE
+    }
+
+
+def _drop_quotes(compiled: Spool, held: set[int], repeats: Repeats) -> None:
+    """Take the documents that quote held-out ones off the training side, if they are few."""
+    shares = shared_share(
+        (document.learnt for document in _side(compiled, held, False)),
+        (document.learnt for document in _side(compiled, held, True)),
+    )
+    train = [index for index, _ in compiled.documents() if index not in held]
+    quoting = {index for index, part in zip(train, shares, strict=True) if part > LEAK_SHARE / 2}
+    n_bytes = sum(compiled.sizes[index] for index in train)
+    if sum(compiled.sizes[index] for index in quoting) > _MAX_QUOTING_SHARE * n_bytes:
+        return
+    for index, document in compiled.documents():
+        if index in quoting:
+            repeats.add(document.source, "the held-out side, word for word")
+    for index in quoting:
+        compiled.alive[index] = 0
+
+
+def _side(compiled: Spool, held: set[int], is_held: bool) -> Iterator[Document]:
+    return (document for index, document in compiled.documents() if (index in held) == is_held)
