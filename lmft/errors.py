@@ -63,15 +63,15 @@ class BadInputError(CorpusError):
     def __init__(self, faults: Sequence[str], n_faults: int) -> None:
         self.faults = tuple(faults)
         self.n_faults = n_faults
-        cure = "lmft corpus build ... --skip-bad"
+        cure = "--skip-bad (when training: --set corpus.skip_bad=true)"
         if n_faults == 1:
-            super().__init__(f"{faults[0]}.", f"Mend it, or leave it out: {cure}.")
+            super().__init__(f"{faults[0]}.", f"Mend it, or leave it out with {cure}.")
             return
         rest = n_faults - len(self.faults)
         lines = [*self.faults, *([f"... and {rest} more"] if rest else [])]
         super().__init__(
             f"{n_faults} faults in the input, nothing was written:\n  " + "\n  ".join(lines) + "\n",
-            f"Mend them, or leave those rows and files out: {cure}.",
+            f"Mend them, or leave those rows and files out with {cure}.",
         )
 
 

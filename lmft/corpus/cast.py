@@ -169,5 +169,6 @@ def _reason(model: str, you: str | None, counts: Mapping[str, SpeakerCount]) -> 
         return f"{plays}, the only speaker."
     everyone = " and everyone else" if len(counts) > 2 else ""
     return (
-        f"{plays}; you play {you} ({counts[you].turns}){everyone}; choose with --model-plays NAME."
+        f"{plays}; you play {you} ({counts[you].turns}){everyone}; choose with --model-plays NAME"
+        " (when training: --set corpus.model_plays=NAME)."
     )

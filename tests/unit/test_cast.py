@@ -34,7 +34,7 @@ def test_the_model_plays_who_says_most_and_you_the_next():
     assert cast.others == ("ADAM", "ROSINA")
     assert cast.reason == (
         "The model plays ROSALIND (201 turns); you play ORLANDO (120) and everyone else; "
-        "choose with --model-plays NAME."
+        "choose with --model-plays NAME (when training: --set corpus.model_plays=NAME)."
     )
 
 

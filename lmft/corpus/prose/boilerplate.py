@@ -12,17 +12,26 @@ from lmft.corpus.prose.spans import drop_spans
 
 
 def strip_boilerplate(
-    name: str, lines: list[Line], findings: Findings, *, first: bool, last: bool
+    name: str,
+    lines: list[Line],
+    findings: Findings,
+    *,
+    first: bool,
+    last: bool,
+    paged: bool = True,
 ) -> list[Line]:
     """The lines that are the text itself; the others go to `findings.drop`.
 
     `first` and `last` say whether the text begins and ends with these lines: headers, footers and
-    copyright pages are looked for there only. Blank lines are kept, but for those around what is
-    left out.
+    copyright pages are looked for there only. Page numbers and running headers are looked for
+    where `paged`, and where no markup says which lines are headings: what has markup has no
+    pages. Blank lines are kept, but for those around what is left out.
     """
     licences = licence_spans(lines, first=first, last=last)
     lines = drop_spans(name, lines, licences, findings)
     notices = notice_spans(lines, first=first, last=last, gutenberg=bool(licences))
     lines = drop_spans(name, lines, notices, findings)
     lines = drop_marks(name, lines, findings)
+    if not paged or any(line.heading for line in lines):
+        return lines
     return drop_spans(name, lines, page_spans(lines), findings)

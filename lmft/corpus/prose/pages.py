@@ -16,6 +16,13 @@ _MIN_PAGES = 3
 _MAX_STEP = 3
 _MAX_PAGE_CHARACTERS = 8_000
 _MAX_HEADER_CHARACTERS = 80
+# Of a text's long lines, or at least this many characters: a page's last line was full.
+_FULL_LINE = 0.6
+_SURELY_FULL = 40
+_LONG_LINES = 0.8
+# Pages are of one length, within these bounds of the middle one, and nearly all of them.
+_SHORTEST_PAGE, _LONGEST_PAGE = 0.5, 1.5
+_REGULAR = 0.8
 _NUMBER = re.compile(
     r"\s*(?P<mark>[-–—~\[(]+ ?|[Pp](?:age|AGE|g\.?|\.) ?)?(?P<number>\d{1,4})(?: ?[-–—~\])]+)?"
 )
@@ -35,8 +42,9 @@ class _Page(NamedTuple):
 def page_spans(lines: list[Line]) -> list[Span]:
     """Where they stand: rising numbers, at least three, between blank lines.
 
-    A chapter's number looks the same. Pages are told from chapters by the sentences that they
-    cut in two, or by beginning somewhere above the first while lying a page apart.
+    Chapters, days and what is left of the gold have numbers that rise, too. Pages are told from
+    them by the sentences that they cut in two after a full line, or, where a number stands
+    alone, by beginning somewhere above the first while lying a page apart. In doubt it stays.
     """
     candidates = list(_candidates(lines))
     if len(candidates) < _MIN_PAGES:
@@ -45,13 +53,20 @@ def page_spans(lines: list[Line]) -> list[Span]:
     by_title: dict[str, list[_Page]] = {}
     for page in candidates:
         by_title.setdefault(page.title, []).append(page)
+    full = _full_line(lines)
     spans: list[Span] = []
     for row in chain.from_iterable(map(_rows, by_title.values())):
-        if _are_pages(lines, row, offsets):
+        if _are_pages(lines, row, offsets, full):
             reason = "running header" if row[0].title else "page number"
             spans += [Span(page.line, page.line + 1, reason, mends=True) for page in row]
             spans += _headers(lines, row)
     return spans
+
+
+def _full_line(lines: list[Line]) -> float:
+    """From how many characters on a line may be one that was broken, not one that ended."""
+    lengths = sorted(len(line.text) for line in lines if line.text.strip())
+    return min(_SURELY_FULL, _FULL_LINE * lengths[int(_LONG_LINES * (len(lengths) - 1))])
 
 
 def _candidates(lines: list[Line]) -> Iterator[_Page]:
@@ -68,8 +83,11 @@ def _candidates(lines: list[Line]) -> Iterator[_Page]:
         if alone := _NUMBER.fullmatch(text):
             yield _Page(index, int(alone["number"]), "", bool(alone["mark"]))
         elif titled := _TITLED.fullmatch(text):
-            title = (titled["title"] or titled["titled"]).casefold().strip(" .|-–—")
-            yield _Page(index, int(titled["before"] or titled["after"]), title, True)
+            title = (titled["title"] or titled["titled"]).strip(" .|-–—")
+            # `gold coins 10`: a running header is a title.
+            if not title[:1].islower():
+                number = int(titled["before"] or titled["after"])
+                yield _Page(index, number, title.casefold(), True)
 
 
 def _rows(pages: list[_Page]) -> list[list[_Page]]:
@@ -82,23 +100,32 @@ def _rows(pages: list[_Page]) -> list[list[_Page]]:
     return [row for row in rows if len(row) >= _MIN_PAGES]
 
 
-def _are_pages(lines: list[Line], row: list[_Page], offsets: list[int]) -> bool:
-    if sum(_interrupts(lines, page.line) for page in row) * 4 >= len(row):
+def _are_pages(lines: list[Line], row: list[_Page], offsets: list[int], full: float) -> bool:
+    if sum(_interrupts(lines, page.line, full) for page in row) * 4 >= len(row):
         return True
-    places = [offsets[page.line] for page in row]
-    lengths = sorted(after - before for before, after in pairwise(places))
-    near = lengths[len(lengths) // 2] <= _MAX_PAGE_CHARACTERS
-    return near and not row[0].title and row[0].number > (1 if row[0].marked else 3)
+    if row[0].title or row[0].number <= (1 if row[0].marked else 3):
+        return False
+    lengths = sorted(
+        (offsets[after.line] - offsets[before.line]) / (after.number - before.number)
+        for before, after in pairwise(row)
+    )
+    middle = lengths[len(lengths) // 2]
+    regular = sum(_SHORTEST_PAGE * middle <= one <= _LONGEST_PAGE * middle for one in lengths)
+    return middle <= _MAX_PAGE_CHARACTERS and regular >= _REGULAR * len(lengths)
 
 
-def _interrupts(lines: list[Line], index: int) -> bool:
+def _interrupts(lines: list[Line], index: int, full: float) -> bool:
     """Whether the text before the line stops in mid-sentence and goes on after it."""
     before = _neighbour(lines, index, -1)
     after = _neighbour(lines, index, 1)
     if before is None or after is None:
         return False
-    ended = lines[before].text.rstrip()[-1] in SENTENCE_ENDS
-    return not ended and lines[after].text.lstrip()[0].islower()
+    text = lines[before].text.strip()
+    return (
+        len(text) >= full
+        and text[-1] not in SENTENCE_ENDS
+        and lines[after].text.lstrip()[0].islower()
+    )
 
 
 def _neighbour(lines: list[Line], index: int, step: int) -> int | None:
@@ -112,16 +139,24 @@ def _neighbour(lines: list[Line], index: int, step: int) -> int | None:
 
 
 def _headers(lines: list[Line], row: list[_Page]) -> list[Span]:
-    """Lines that stand beside at least three of the page numbers."""
-    beside: list[tuple[int, str]] = []
+    """Titles that stand beside at least three of the page numbers."""
+    beside: dict[int, str] = {}
     for page in row:
         for step in (-1, 1):
             index = _neighbour(lines, page.line, step)
-            if index is not None and len(lines[index].text) <= _MAX_HEADER_CHARACTERS:
-                beside.append((index, lines[index].text.strip().casefold()))
-    counts = Counter(text for _, text in beside)
+            if index is not None and _may_be_title(text := lines[index].text.strip()):
+                beside[index] = text.casefold()
+    counts = Counter(beside.values())
     return [
         Span(index, index + 1, "running header", mends=True)
-        for index, text in sorted(set(beside))
+        for index, text in sorted(beside.items())
         if counts[text] >= _MIN_PAGES and counts[text] * 3 >= len(row)
     ]
+
+
+def _may_be_title(text: str) -> bool:
+    return (
+        len(text) <= _MAX_HEADER_CHARACTERS
+        and not text[0].islower()
+        and text[-1] not in SENTENCE_ENDS
+    )

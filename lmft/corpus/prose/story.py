@@ -90,7 +90,12 @@ class _Reading:
             if first:
                 self._from_line_1 = not window or window[0].number <= 1
             lines = strip_boilerplate(
-                self._name, clean_lines(window), self._findings, first=first, last=last
+                self._name,
+                clean_lines(window),
+                self._findings,
+                first=first,
+                last=last,
+                paged=self._wrapped is not False,
             )
             if first:
                 lines, entries = drop_contents(self._name, lines, self._findings)
