@@ -42,7 +42,7 @@ def build(
     with compiling_into(out, inputs) as made:
         with _progress(console, shown=not json_only) as progress:
             info = build_corpus(inputs, made, settings, progress)
-            seen = look(made, info, base, progress)
+            seen = look(made, info, base, progress, compare_sides=False)
         (made / REPORT_FILE).write_text(render_html(info, seen), encoding="utf-8")
         _say(info, seen, console, json_only=json_only)
         seen.require("This corpus")
@@ -63,7 +63,12 @@ def show(corpus: Path, base: str, console: Console, *, json_only: bool) -> None:
 
 
 def look(
-    corpus: Path, info: CorpusInfo, base_name: str, progress: gather.Progress = no_progress
+    corpus: Path,
+    info: CorpusInfo,
+    base_name: str,
+    progress: gather.Progress = no_progress,
+    *,
+    compare_sides: bool = True,
 ) -> Preflight:
     """The pre-flight of a compiled corpus on disk, streamed."""
     base = resolve_base(base_name)
@@ -76,6 +81,7 @@ def look(
         base.context_length,
         info.speakers_found,
         progress,
+        compare_sides=compare_sides,
     )
 
 

@@ -25,7 +25,8 @@ def split_apart(
 
     Near-duplicates are gone by now; this is for what they do not show: a part that quotes
     another, or the same scene cut at another place. First other documents are held out in
-    their place; where that does not help, the few that say the same leave the training side.
+    their place; where that does not help, the few that say the same leave the training side,
+    and what still stands there whole is held out no more.
 
     Raises:
         CorpusError: whatever is held out stands whole on the other side.
@@ -44,14 +45,17 @@ def split_apart(
     held, split_by = first_choice
     _drop_quotes(compiled, held, repeats)
     leaking = _leaking(compiled, held)
-    if len(leaking) == len(held) and min(leaking.values()) > WHOLE_SHARE:
+    whole = {index for index, part in leaking.items() if part > WHOLE_SHARE}
+    if whole == held:
         raise CorpusError(
             "Every document repeats another: nothing can be held out to measure with.",
             "Add text of another kind, or remove the repeats.",
         )
-    if leaking:
+    _take_back(compiled, whole, repeats, "the training side, word for word")
+    held -= whole
+    if leaking.keys() - whole:
         findings.note(
-            f"{len(leaking)} of {len(held)} held-out parts stand mostly in the training side too "
+            f"{len(leaking) - len(whole)} of {len(held)} held-out parts stand mostly in the training side too "
             "(answers out of a fixed set, say), whatever is chosen: the held-out loss will look "
             "better than it is"
         )
@@ -81,10 +85,16 @@ def _drop_quotes(compiled: Spool, held: set[int], repeats: Repeats) -> None:
     n_bytes = sum(compiled.sizes[index] for index in train)
     if sum(compiled.sizes[index] for index in quoting) > _MAX_QUOTING_SHARE * n_bytes:
         return
+    _take_back(compiled, quoting, repeats, "the held-out side, word for word")
+
+
+def _take_back(compiled: Spool, indices: set[int], repeats: Repeats, of: str) -> None:
+    if not indices:
+        return
     for index, document in compiled.documents():
-        if index in quoting:
-            repeats.add(document.source, "the held-out side, word for word")
-    for index in quoting:
+        if index in indices:
+            repeats.add(document.source, of)
+    for index in indices:
         compiled.alive[index] = 0
 
 

@@ -19,6 +19,12 @@ from lmft.format.fold import fold_quotes
 from lmft.format.render import Span, render_conversation
 
 _BATCH_DOCUMENTS = 64
+# Unicode's white space; Python's `\s` has four control characters more.
+_WORD = re.compile(r"[^\S\x1c-\x1f]*[\S\x1c-\x1f]+|[^\S\x1c-\x1f]+")
+_MAX_WORDS = 500_000
+_TRIED_TEXTS, _TRIED_CHARACTERS = 20, 5_000
+# Where a tokenizer would join over white space, or treat the beginning of a text as special.
+_TRICKY = ("a  b\n\n c\t\td \n e", " 12 345 6789.", "\n\n\nx \n\n  y", "it 's\u00a0so \u3000w")
 # A player's action line stays with the paragraph before it, which it answers.
 _PARAGRAPH_END = re.compile(r"\n+(?=[^\n>])")
 _SENTENCE_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019)]*(?=\s)")
@@ -82,6 +88,8 @@ class Encoder:
         self.eos_id: int = eos_id
         self.eos_token = eos_token
         self.straight_quotes = straight_quotes
+        self._counts_by_word: bool | None = None
+        self._word_tokens: dict[str, int] = {}
 
     @property
     def vocab_size(self) -> int:
@@ -104,12 +112,33 @@ class Encoder:
         return self._tokenizer.decode([token], skip_special_tokens=False)
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens each text has, without ever holding them."""
+        """How many tokens each text has, without ever holding them.
+
+        Most tokenizers never join two words that white space parts. Then a text has as many
+        tokens as its words have, each with the white space before it, and those are counted
+        once: ten times as fast. Whether this one does is tried on the first texts.
+        """
         folded = [self._folded(text) for text in texts]
-        return [
-            len(encoding)
-            for encoding in self._tokenizer.encode_batch_fast(folded, add_special_tokens=False)
-        ]
+        if self._counts_by_word is None:
+            self._counts_by_word = self._agrees_by_word(folded)
+        return self._count_words(folded) if self._counts_by_word else self._count_whole(folded)
+
+    def _count_whole(self, texts: Sequence[str]) -> list[int]:
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [len(encoding) for encoding in encodings]
+
+    def _count_words(self, texts: Sequence[str]) -> list[int]:
+        words = [_WORD.findall(text) for text in texts]
+        new = set(itertools.chain.from_iterable(words)) - self._word_tokens.keys()
+        if len(self._word_tokens) > _MAX_WORDS:
+            self._word_tokens.clear()
+            new = set(itertools.chain.from_iterable(words))
+        self._word_tokens.update(zip(new, self._count_whole(list(new)), strict=True))
+        return [sum(map(self._word_tokens.__getitem__, of_one)) for of_one in words]
+
+    def _agrees_by_word(self, texts: Sequence[str]) -> bool:
+        sample = [text[:_TRIED_CHARACTERS] for text in (*_TRICKY, *texts[:_TRIED_TEXTS])]
+        return self._count_words(sample) == self._count_whole(sample)
 
     def encode(self, document: Document, speakers: Speakers | None) -> Encoded:
         """Stories are learnt whole, conversations on the model's words only.

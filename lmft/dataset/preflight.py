@@ -94,8 +94,13 @@ def preflight(
     context_length: int,
     speakers: Speakers | None,
     progress: Callable[[str, int, int], None] | None = None,
+    *,
+    compare_sides: bool = True,
 ) -> Preflight:
-    """Look at both sides as tokens. Never raises for what it finds: see `refusals`."""
+    """Look at both sides as tokens. Never raises for what it finds: see `refusals`.
+
+    `compare_sides=False` spares the look for leaks where the compiler has just had it.
+    """
     result = Preflight(base, context_length)
     checks, examples = Checks(info.kind), Examples()
     total = info.train.n_bytes + info.heldout.n_bytes
@@ -121,7 +126,8 @@ def preflight(
     result.bytes_per_token = n_bytes / max(1, result.train.n_tokens + result.heldout.n_tokens)
     result.coverage = coverage(info.characters, lambda text: len(encoder.text(text)))
     result.shown = tuple(_show(examples.documents(), encoder, speakers))
-    result.refusals = (*_untrained(result), *checks.refusals(), *leaks(train, heldout))
+    found = leaks(train, heldout) if compare_sides else ()
+    result.refusals = (*_untrained(result), *checks.refusals(), *found)
     result.warnings = tuple(_warnings(result, checks, encoder))
     return result
 

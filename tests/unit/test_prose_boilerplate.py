@@ -276,6 +276,10 @@ def test_braces_are_pages_only_in_a_rising_row():
 
 # Page numbers
 
+PROSE = (
+    "The harbour lay under a thin mist, and along the quay the boats knocked against one another "
+    "as if they had something to say. Nobody was awake but the cat."
+)
 PAGES = """The dog ran over the hill and did not
 
 {0}
@@ -347,6 +351,45 @@ def test_a_header_beside_each_page_number_goes():
 def test_days_of_a_diary_are_no_running_headers():
     text = "\n\n".join(f"Day {number}\n\nIt rained again." for number in range(1, 9))
     assert strip(text)[0] == text
+
+
+@pytest.mark.parametrize("item", ["gold coins {}", "Gold coins {}", "{} gold coins"])
+def test_what_is_left_in_the_bag_is_no_page(item):
+    text = "\n\n".join(
+        f"{PROSE}\n\nShe looked at the list:\n\nrope, torches, oil\n\n{item.format(number)}\n\n"
+        "bread\n\nthen shut the bag and slept."
+        for number in range(10, 30)
+    )
+    kept, findings = strip(text)
+    assert kept == text
+    assert findings.drops == []
+
+
+def test_chapters_of_an_excerpt_are_no_pages():
+    chapters = [
+        f"{number}\n\n" + "\n\n".join([PROSE] * (number % 4 + 1)) for number in range(7, 20)
+    ]
+    text = "\n\n".join(chapters)
+    assert strip(text)[0] == text
+
+
+def test_a_speech_or_a_word_beside_each_page_number_stays():
+    pages = [f"Dog {number} ran on and\n\n{number}\n\nbarked\n\n“No.”" for number in range(20, 26)]
+    kept, findings = strip("\n\n".join(pages))
+    assert kept.count("barked") == kept.count("“No.”") == 6
+    assert set(reasons(findings)) == {"page number"}
+
+
+@pytest.mark.parametrize("heading", [0, 1])
+def test_what_has_markup_has_no_pages(heading):
+    lines = [Line(1, "The Dog", heading)] + [
+        Line(number, line) for number, line in enumerate(["", *PAGES.split("\n")], 2)
+    ]
+    lines = [line._replace(text=line.text.format(7, 8, 9)) for line in lines]
+    findings = Findings()
+    kept = strip_boilerplate("x", lines, findings, first=True, last=True, paged=bool(heading))
+    assert kept == lines
+    assert findings.drops == []
 
 
 # Tables of contents

@@ -188,6 +188,70 @@ def test_first_lines_set_in_are_new_paragraphs():
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("more than one of them would ever come to know. ‘Ah, yes, my dear,’", "she replied"),
+        ("anything that he had put upon the quay, only for a show of it:", "and when he"),
+        ("more than one of them, and called out over the water: ‘Hi, you!", "your reverence"),
+        ("more than one of them would ever come to know about the boats there.", "He and the cat"),
+    ],
+)
+def test_a_nearly_full_line_within_prose_goes_on_whatever_it_ends_with(line, after):
+    before = SEA.split("\n")[:4]
+    text = "\n".join(
+        [*before, line, f"{after} came down the steps to see whether the boat was there."]
+    )
+    assert "\n" not in among(text)
+
+
+def test_dense_text_is_joined_although_half_of_it_is_short_speeches():
+    sea = SEA.replace("\n\n", "\n").strip()
+    speech = "“Is she sound?” he asked.\n“No.”\n“" + "Not at all, sir, " * 6 + "no.”\n“And now?”"
+    paragraphs = unwrapped("\n".join([sea, speech] * 12)).split("\n")
+    assert paragraphs[:6] == [
+        *(" ".join(part.split("\n")) for part in SEA[:-1].split("\n\n")),
+        *speech.split("\n"),
+    ]
+    assert len(paragraphs) == 12 * 6
+
+
+def test_dense_dialogue_alone_is_not_joined():
+    text = "“Is she sound?” he asked.\n“She was in March.”\n“And now? Tell me,” he said,\n" * 20
+    assert unwrapped(text) == text[:-1]
+
+
+def test_japanese_paragraphs_of_one_width_are_known_by_the_space_before_them():
+    line = "　それから彼は井戸のそばまで歩いて行って長い間その水を見ていたのである。"
+    text = "\n".join([line] * 30)
+    assert unwrapped(text) == text
+    wrapped = f"{line[:20]}\n{line[20:]}"
+    assert unwrapped("\n".join([wrapped] * 9), wrapped=True).count("\n") == 8
+
+
+def test_paragraphs_of_one_line_that_are_set_in_are_not_joined():
+    text = (
+        "   He was a man of few words, and those he had were not for everybody to\n"
+        "hear.\n"
+        "   She was a woman of many, and there was nobody at all who did not know.\n"
+        "   The cat was a cat, and what she thought of all this was her own to say\n"
+        "and nobody asked her."
+    )
+    assert among(text).count("\n") == 2
+
+
+def test_print_is_joined_within_a_sentence_whatever_the_next_line_begins_with():
+    """Letters of print differ in width: a full line may have few of them."""
+    text = (
+        "“It will not hurt you so much,” she said. “When I was at\n"
+        "Eaton Square I used to hide my face deep in the pillow and press it hard\n"
+        "against my mouth.”\n\n“I’m your grandson, you know, and I am the new Lord\nFauntleroy.”"
+    )
+    out = unwrapped(f"{SEA}\n{text}", wrapped=True)
+    assert "When I was at Eaton Square I used" in out
+    assert out.endswith("the new Lord Fauntleroy.”")
+
+
 def test_headings_of_markdown_lose_their_marks_and_are_never_joined():
     heading = "# The harbour and the boats that knocked against one another in the mist #"
     text = f"{heading}\nThe harbour lay there."

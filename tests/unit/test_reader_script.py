@@ -432,6 +432,63 @@ He does not smile.
     assert [document.source for document in documents] == ["play.txt:1", "play.txt:17"]
 
 
+WRAPPED = """\
+   {name}. You that haue your lodging by the harbour, sir, and
+there the best of all the fishes in the Towne, what is it
+that they say of me? I would be glad to heare it: for I do
+not sleepe, and therefore must be told what other men and
+women dreame. Is it Adam, or the other fellow, that saies
+I was a cooke
+"""
+SONG = """\
+   Cor. And I will sing it in the {where}
+vnder the hanging lamp and all the ropes,
+a louer of the Sea, that looks on me:
+Come hither, come hither, come hither:
+Heere shall he see no enemie,
+but Winter and rough Weather,
+and will he stay, he is the better fed
+"""
+
+
+def test_prose_is_joined_and_a_song_in_small_letters_is_not(tmp_path):
+    text = "\n".join(
+        WRAPPED.format(name="Ros") + "\n" + SONG.format(where=where)
+        for where in ("night", "day", "spring", "fall")
+    )
+    turns = said(read(tmp_path, f"Actus primus. Scoena Prima.\n\n{text}"))[1:]
+    assert len(turns) == 8
+    for speaker, words in turns[::2]:
+        assert (speaker, words.count("\n")) == ("Ros", 0)
+    for speaker, words in turns[1::2]:
+        assert (speaker, words.count("\n")) == ("Cor", 6)
+
+
+def test_a_refrain_within_prose_keeps_its_line(tmp_path):
+    refrain = (
+        "\nCome hither to the sea, my dear, come hither:\nHeere shall he see no enemie at all, and"
+    )
+    prose = WRAPPED.format(name="Ros").rstrip()
+    text = "\n\n".join([prose + refrain + prose.partition(" sir,")[2], "   Cor. So they say"] * 4)
+    turns = said(read(tmp_path, f"Actus primus. Scoena Prima.\n\n{text}"))
+    assert "come hither:\nHeere shall he" in turns[1][1]
+
+
+def test_where_and_when_the_play_is_set_opens_its_first_scene(tmp_path):
+    setting = "A kitchen in winter. " + "The stove smokes, and nobody has swept the floor. " * 5
+    speeches = "RUTH: Who is it?\n\nIVAN: It is only me, sister.\n\n" * 4
+    text = (
+        "THE TABLE\n\nA play\n\nCAST\n\nRUTH, a widow\nIVAN, her brother\n\n"
+        f"SETTING: {setting}\n\nTIME: The present.\n\nACT 1\n\n{speeches}"
+    )
+    findings = Findings()
+    turns = said(read(tmp_path, text, findings))
+    assert turns[0] == (None, f"SETTING: {setting.strip()}\nTIME: The present.\nACT 1")
+    assert turns[1] == ("RUTH", "Who is it?")
+    assert findings.dropped_places == {"cast list": 1, "before the first scene": 1}
+    assert "A kitchen" not in str(findings.drops)
+
+
 def test_every_spoken_turn_waits_for_its_role(tmp_path):
     for document in read(tmp_path, PLAY):
         assert document.kind == "chat"

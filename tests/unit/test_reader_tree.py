@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lmft.corpus.documents import Document
 from lmft.corpus.findings import Findings
 from lmft.corpus.readers.trees import tree
-from lmft.corpus.readers.trees.tree import Choice, Passage, action_line, tell
+from lmft.corpus.readers.trees.actions import action_line
+from lmft.corpus.readers.trees.tree import Choice, Passage, tell
 
 relaxed = settings(deadline=None, max_examples=200)
 
@@ -148,6 +149,10 @@ def test_a_long_passage_with_many_choices_is_not_told_for_each(monkeypatch: pyte
         ("Take " + "a very long way " * 6, ("Take " + "a very long way " * 6).strip()),
         ("...", "..."),
         ("", ""),
+        ("> You look at the door.", "You look at the door."),
+        (">> look around", "You look around."),
+        ("> What is that?", "What is that?"),
+        (">", ""),
     ],
 )
 def test_a_choice_becomes_the_players_line(choice: str, line: str):

@@ -161,6 +161,9 @@ def test_a_second_passage_of_a_name_is_a_fault_with_its_line(tmp_path: Path):
         ("One<br>Two &mdash; <b class='x'>three</b>", "One\nTwo — three"),
         ("''B'' //it// **b** *i* __u__ 2 * 3 * 4 http://x//y", "B it b i u 2 * 3 * 4 http://x//y"),
         ("It costs $5, US$6.", "It costs $5, US$6."),
+        ("A @@.red;styled@@ and @@#a.b; color: red;other@@ word", "A styled and other word"),
+        ("@@.red;\nA block\nof two\n@@\nText", "A block\nof two\nText"),
+        ("Write to me @@ home; or not @@", "Write to me @@ home; or not @@"),
     ],
 )
 def test_markup_is_cleaned(markup: str, shown: str):
@@ -176,6 +179,8 @@ def test_markup_is_cleaned(markup: str, shown: str):
         ("You can [[run|R]].", "You can run.", [("You run.", "R")]),
         ("Wait? [[Wait]] | [[Go on|Go]]", "Wait?", [("You wait.", "Wait"), ("You go on.", "Go")]),
         ("[[target<-open it]]", "", [("You open it.", "target")]),
+        ("[[> You wait|Next]]", "", [("You wait.", "Next")]),
+        ("The [[> red door->Door]] here.", "The > red door here.", [("red door", "Door")]),
         ("[[a->b->c]]", "", [("a->b", "c")]),
         ("(if: $x)[A](else:)[B [[hide->H]]]", "A", [("You hide.", "H")]),
         ('(link: "Jump")[(go-to: "Pit")]', "", [("You jump.", "Pit")]),
@@ -232,6 +237,7 @@ def test_hostile_marks_cost_no_more_than_their_length():
         '<<"',
         " \t",
         "*a",
+        "@@.a;",
     ):
         clean(mark * 20_000, {})
 

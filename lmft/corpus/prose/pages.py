@@ -19,7 +19,7 @@ _MAX_HEADER_CHARACTERS = 80
 # Of a text's long lines, or at least this many characters: a page's last line was full.
 _FULL_LINE = 0.6
 _SURELY_FULL = 40
-_LONG_LINES = 0.8
+_LONG_LINES = 0.95
 # Pages are of one length, within these bounds of the middle one, and nearly all of them.
 _SHORTEST_PAGE, _LONGEST_PAGE = 0.5, 1.5
 _REGULAR = 0.8
@@ -101,10 +101,15 @@ def _rows(pages: list[_Page]) -> list[list[_Page]]:
 
 
 def _are_pages(lines: list[Line], row: list[_Page], offsets: list[int], full: float) -> bool:
-    if sum(_interrupts(lines, page.line, full) for page in row) * 4 >= len(row):
+    cutting = sum(_interrupts(lines, page.line, full) for page in row) * 4 >= len(row)
+    if cutting and not row[0].title:
         return True
-    if row[0].title or row[0].number <= (1 if row[0].marked else 3):
-        return False
+    late = not row[0].title and row[0].number > (1 if row[0].marked else 3)
+    return (cutting or late) and _are_regular(row, offsets)
+
+
+def _are_regular(row: list[_Page], offsets: list[int]) -> bool:
+    """Whether the same amount of text lies between each two of them, as much as a page holds."""
     lengths = sorted(
         (offsets[after.line] - offsets[before.line]) / (after.number - before.number)
         for before, after in pairwise(row)

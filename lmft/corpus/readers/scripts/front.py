@@ -7,14 +7,15 @@ from itertools import groupby
 
 from lmft.corpus.findings import Findings
 from lmft.corpus.prose.line import Line
-from lmft.corpus.readers.scripts.marks import is_act, is_cast_heading, is_heading
+from lmft.corpus.readers.scripts.marks import is_act, is_cast_heading, is_heading, is_setting
 from lmft.corpus.readers.scripts.turns import Turn
 
 
 def drop_cast_lists(file: str, lines: Sequence[Line], findings: Findings) -> list[Line]:
     """Lines without the lists of persons.
 
-    A list goes up to the next heading, or, where no heading follows, to the first blank line.
+    A list goes up to the next heading or to where and when the play is set, or, where no heading
+    follows, to the first blank line.
     """
     kept: list[Line] = []
     last_heading = max((i for i, line in enumerate(lines) if is_heading(line.text)), default=-1)
@@ -28,6 +29,9 @@ def drop_cast_lists(file: str, lines: Sequence[Line], findings: Findings) -> lis
         while end < len(lines) and not lines[end].text.strip():
             end += 1
         while end < len(lines) and not is_heading(lines[end].text):
+            blank_before = not lines[end - 1].text.strip()
+            if blank_before and is_setting(lines[end].text):
+                break
             if end > last_heading and not lines[end].text.strip():
                 break
             end += 1
@@ -41,7 +45,8 @@ def drop_front_matter(file: str, turns: Sequence[Turn], findings: Findings) -> l
     """Turns from the first scene on that is played.
 
     What stands before it is a title page, a preface or a table of contents; but the heading of
-    an act directly above its first scene stays. A script without headings stays whole.
+    an act directly above its first scene stays, and so does what says where and when the play is
+    set. A script without headings stays whole.
     """
     scenes = [list(group) for _, group in groupby(turns, key=lambda turn: turn.scene)]
     played = [sum(turn.label is not None for turn in scene) for scene in scenes]
@@ -52,11 +57,14 @@ def drop_front_matter(file: str, turns: Sequence[Turn], findings: Findings) -> l
         first = next(index for index in range(first + 1, len(scenes)) if played[index])
     if first > 0 and _opens_act(scenes[first - 1], scenes[first]):
         first -= 1
-    for turn in (turn for scene in scenes[:first] for turn in scene):
-        text = "\n".join(turn.lines)
-        last = turn.line + len(turn.lines) - 1
-        findings.drop(file, "before the first scene", text, turn.line, last)
-    return [turn for scene in scenes[first:] for turn in scene]
+    before = [turn for scene in scenes[:first] for turn in scene]
+    for turn in before:
+        if not turn.setting:
+            text = "\n".join(turn.lines)
+            last = turn.line + len(turn.lines) - 1
+            findings.drop(file, "before the first scene", text, turn.line, last)
+    settings = [turn for turn in before if turn.setting]
+    return settings + [turn for scene in scenes[first:] for turn in scene]
 
 
 def _is_preface(scene: Sequence[Turn], later: Sequence[Sequence[Turn]]) -> bool:

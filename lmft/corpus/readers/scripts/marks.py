@@ -31,6 +31,10 @@ _STAGE = re.compile(
     r"|(?:Music(?:ke?)?|MUSIC|Song|SONG|(?:The )?Curtain|CURTAIN)(?:[.:,].*|$)"
     r"|(?:Scene|SCENE|Setting|SETTING|Time|TIME|Place|PLACE|At [Rr]ise|AT RISE)(?:[.:]|--|—).*)"
 )
+_SETTING = re.compile(
+    r"\s*[*_]{0,3}(?:Scene|Setting|Time|Place|At [Rr]ise|SCENE|SETTING|TIME|PLACE|AT RISE)[*_]{0,3}"
+    r"(?:[.:]|--|—)[*_]{0,3}\s+\S"
+)
 _FEW_WORDS = re.compile(
     r"\s*(?:(?:[^\W_]+ ){0,2}[^\W_]+\.|[^\W\d_a-z]{4,}(?: [^\W\d_a-z]+){0,3})\s*"
 )
@@ -93,6 +97,11 @@ def is_in_parentheses(line: str) -> bool:
 def is_stage_business(line: str) -> bool:
     """`Enter Rosalind.`, `Exeunt`, `Song.`; where it stands decides whether it is spoken."""
     return _whole(_STAGE, line)
+
+
+def is_setting(line: str) -> bool:
+    """`SETTING: A kitchen.`, `Time: the present`; it may go on for a paragraph."""
+    return _SETTING.match(line) is not None
 
 
 def is_direction(line: str) -> bool:

@@ -8,27 +8,23 @@ from dataclasses import dataclass, field
 
 from lmft.corpus.findings import Findings
 from lmft.corpus.prose.line import Line
+from lmft.corpus.readers.scripts.directions import Directions
 from lmft.corpus.readers.scripts.labels import Label
 from lmft.corpus.readers.scripts.layout import Layout
 from lmft.corpus.readers.scripts.marks import (
-    is_bracketed,
     is_end_mark,
-    is_few_words,
     is_heading,
-    is_in_parentheses,
     is_leaving,
     is_page_mark,
     is_separator,
+    is_setting,
     is_song,
-    is_stage_business,
 )
 
 # Camera and page notes beside a name; every other aside says how a line is spoken.
 _TECHNICAL = re.compile(
     r"[(\[](?:V\.?\s?O\.?|O\.?\s?[SC]\.?|CONT['’]?D\.?|CONTINUED|CONTINUING)[)\]]", re.IGNORECASE
 )
-_MAX_BRACKET_LINES = 30
-_MAX_MORE_LINES = 3
 
 
 @dataclass
@@ -38,6 +34,7 @@ class Turn:
     label: the name as written; None for narration.
     scene: from 0, one more at each heading.
     lines: as in the file, without the name; `""` parts paragraphs.
+    setting: it says where and when the play is set.
     """
 
     line: int
@@ -45,6 +42,7 @@ class Turn:
     scene: int
     lines: list[str] = field(default_factory=list)
     heading: bool = False
+    setting: bool = False
 
 
 def read_turns(
@@ -60,6 +58,7 @@ class _Reader:
     ) -> None:
         self._file, self._lines, self._layout, self._findings = file, lines, layout, findings
         self._texts = [line.text for line in lines]
+        self._directions = Directions(self._texts, layout)
         self._scene = 0
         self._turn: Turn | None = None
         self._speaker: str | None = None
@@ -91,7 +90,7 @@ class _Reader:
         elif reason := self._dropped(text):
             self._findings.drop(self._file, reason, text, *([self._lines[index].number] * 2))
             self._new_paragraph = True
-        elif self._is_direction(index, blank_before):
+        elif self._directions.begins(index, after_blank=blank_before):
             return self._narrate(index)
         elif label := self._layout.label(self._texts, index):
             self._speak(index, label)
@@ -117,65 +116,20 @@ class _Reader:
         self._turn.lines.append(self._texts[index])
         self._new_paragraph = True
 
-    def _is_direction(self, index: int, blank_before: bool) -> bool:
-        text = self._texts[index]
-        if self._layout.kind == "screenplay":
-            return False
-        if is_bracketed(text) or self._bracket_end(index, "[]") is not None:
-            return True
-        # In verse a whole line may stand in parentheses and be spoken.
-        if is_in_parentheses(text):
-            return self._layout.kind == "NAME: words" or blank_before or self._layout.long_lines
-        if blank_before and self._bracket_end(index, "()") is not None:
-            return True
-        blank_after = index + 1 >= len(self._texts) or not self._texts[index + 1].strip()
-        if is_stage_business(text):
-            return blank_before or text.rstrip().endswith(".") or blank_after
-        # `Wrastle.` or `TABLEAU` as a paragraph of its own.
-        return (
-            self._layout.kind != "NAME: words"
-            and blank_before
-            and blank_after
-            and is_few_words(text)
-        )
-
-    def _bracket_end(self, index: int, brackets: str) -> int | None:
-        """The last line of a direction whose bracket closes on a later line."""
-        opened, closed = brackets[0], brackets[1]
-        text = self._texts[index].lstrip(" \t*_")
-        if not text.startswith(opened) or closed in text:
-            return None
-        for end in range(index + 1, min(index + _MAX_BRACKET_LINES, len(self._texts))):
-            if closed in self._texts[end]:
-                return end if self._texts[end].rstrip(" .*_").endswith(closed) else None
-        return None
-
     def _narrate(self, index: int) -> int:
         text = self._texts[index]
-        end = self._bracket_end(index, "[]")
-        if end is None and not is_in_parentheses(text):
-            end = self._bracket_end(index, "()")
-        if end is None:
-            end = index
-            if is_stage_business(text):
-                while end < index + _MAX_MORE_LINES and self._goes_on(end):
-                    end += 1
-        if self._turn is None or self._turn.label is not None or self._turn.heading:
-            self._turn = Turn(self._lines[index].number, None, self._scene)
-        self._turn.lines += self._texts[index : end + 1]
+        end, setting = self._directions.end(index), is_setting(text)
+        turn = self._turn
+        if turn is None or turn.label is not None or turn.heading or turn.setting or setting:
+            turn = Turn(self._lines[index].number, None, self._scene, setting=setting)
+            self._turn = turn
+        turn.lines += self._texts[index:end]
         if is_leaving(text):
             # Who has gone says nothing more: the other one of the dialogue does.
             self._speaker, self._before = self._before or self._speaker, None
         elif is_song(text):
             self._speaker = None
-        return end + 1
-
-    def _goes_on(self, index: int) -> bool:
-        """`Enter Duke, and Lords like` / `Forresters.`: no full stop, and no blank or name next."""
-        if index + 1 >= len(self._texts) or self._texts[index].rstrip().endswith((".", "!", "]")):
-            return False
-        following = self._texts[index + 1]
-        return bool(following.strip()) and self._layout.label(self._texts, index + 1) is None
+        return end
 
     def _speak(self, index: int, label: Label) -> None:
         if self._speaker not in (None, label.name):
@@ -188,7 +142,8 @@ class _Reader:
             self._turn.lines.append(first)
 
     def _continue(self, index: int, blank_before: bool) -> None:
-        if self._turn is None or self._turn.label != self._speaker or self._turn.heading:
+        turn = self._turn
+        if turn is None or turn.label != self._speaker or turn.heading or turn.setting:
             self._turn = Turn(self._lines[index].number, self._speaker, self._scene)
         elif blank_before and self._turn.lines:
             self._turn.lines.append("")

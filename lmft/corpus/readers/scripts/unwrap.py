@@ -10,7 +10,11 @@ from math import ceil
 _MIN_WIDTH, _MAX_WIDTH = 30, 100
 _WIDE_LINES = 0.95
 _FULL = 0.65
+_FITTING = 0.9
+_MOSTLY = 0.5
 _VERSE_CAPITALS = 0.7
+# A speaker's name and the space about it, which stood before the first line.
+_LABEL = 8
 _PAUSES = ".,;:!?"
 
 
@@ -45,11 +49,30 @@ class Unwrap:
             return "\n".join(lines)
         following = [line for line in lines[1:] if line[0].isalpha()]
         capitals = sum(not line[0].islower() for line in following)
+        ends = [
+            self._may_have_ended(before, line, room=0 if index else _LABEL)
+            for index, (before, line) in enumerate(pairwise(lines))
+        ]
         verse = capitals > _VERSE_CAPITALS * len(following)
+        mostly_ended = sum(ends) > _MOSTLY * len(ends)
         text = lines[0]
-        for before, line in pairwise(lines):
+        for (before, line), ended in zip(pairwise(lines), ends, strict=True):
+            pauses = before[-1] in _PAUSES
+            if " " not in line and not pauses:
+                # A lone word is what was left of a line, even in verse.
+                meant = False
+            elif line[0].islower() or line.split(maxsplit=1)[0] == "I":
+                meant = verse or (mostly_ended and pauses)
+            else:
+                meant = verse or mostly_ended or (ended and pauses)
             full = len(before) >= _FULL * self._width
-            # A lone word is what was left of a line, even in verse.
-            left_over = " " not in line and before[-1] not in _PAUSES
-            text += (" " if full and (left_over or not verse) else "\n") + line
+            text += (" " if full and not meant else "\n") + line
         return text
+
+    def _may_have_ended(self, before: str, line: str, *, room: int) -> bool:
+        """Whether the line's first word would have had its place on the one before.
+
+        `room` was taken there by what is not in it any more.
+        """
+        first_word = line.split(maxsplit=1)[0]
+        return room + len(before) + 1 + len(first_word) <= _FITTING * self._width

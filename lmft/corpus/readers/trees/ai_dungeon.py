@@ -11,7 +11,8 @@ from lmft.corpus.documents import Document
 from lmft.corpus.findings import Findings
 from lmft.corpus.readers.reader import Reader
 from lmft.corpus.readers.rows.strict_json import JsonFault, parse
-from lmft.corpus.readers.trees.tree import Choice, Passage, action_line, tell
+from lmft.corpus.readers.trees.actions import action_line
+from lmft.corpus.readers.trees.tree import Choice, Passage, tell
 from lmft.corpus.source import SourceFile
 
 # Each turn is two levels: the list and the object in it. Below what Python's parser can

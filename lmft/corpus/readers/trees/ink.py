@@ -13,11 +13,12 @@ from lmft.corpus.documents import Document
 from lmft.corpus.findings import Findings
 from lmft.corpus.readers.reader import Reader
 from lmft.corpus.readers.rows.strict_json import JsonFault, parse
+from lmft.corpus.readers.trees.actions import action_line
 from lmft.corpus.readers.trees.ink_calls import Frame, Option, Return
 from lmft.corpus.readers.trees.ink_container import Container, Place, everything, load, resolve
 from lmft.corpus.readers.trees.ink_machine import Machine
 from lmft.corpus.readers.trees.ink_text import goes_on, tidy, without_echo
-from lmft.corpus.readers.trees.tree import Choice, Passage, action_line, tell
+from lmft.corpus.readers.trees.tree import Choice, Passage, tell
 from lmft.corpus.source import SourceFile
 
 # Below what Python's parser can recurse, with room for who calls this.

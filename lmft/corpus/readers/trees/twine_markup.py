@@ -15,7 +15,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lmft.corpus.readers.trees.tree import Choice, action_line
+from lmft.corpus.readers.trees.actions import action_line, without_prompt
+from lmft.corpus.readers.trees.tree import Choice
 from lmft.corpus.readers.trees.twine_harlowe import strip_harlowe
 from lmft.corpus.readers.trees.twine_links import LINK, link_mark, links_in, split_link
 from lmft.corpus.readers.trees.twine_sugarcube import strip_sugarcube
@@ -151,7 +152,7 @@ def _line_and_choices(line: str, links: list[tuple[str, str]]) -> tuple[str | No
         label = " ".join(_plain(text).split())
         before = line[max(0, found.start() - _BEFORE_CHARACTERS) : found.start()]
         is_deed = found.start() >= len(prose) or _BEFORE_A_DEED.search(before)
-        choices.append(Choice(action_line(label) if is_deed else label, target))
+        choices.append(Choice(action_line(label) if is_deed else without_prompt(label), target))
     if not any(letter.isalnum() for letter in prose):
         return None, choices
     return _LINK_PLACE.sub(lambda found: _plain(links[int(found[1])][0]), prose), choices

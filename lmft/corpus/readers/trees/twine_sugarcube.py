@@ -14,6 +14,10 @@ _MACRO = re.compile(
     r"<<(?P<close>/?)(?P<name>[\w-]+|=)(?P<arguments>(?:\"[^\"\n]*\"|[^<>]|<(?!<)|>(?!>))*+)>>"
 )
 _PICTURE = re.compile(r"\[img\[[^\[\]]*\](?:\[[^\[\]]*\])?\]", re.IGNORECASE)
+# `@@.red;words@@`, `@@#id;color:red;words@@`, the words on lines of their own or not.
+_STYLED = re.compile(
+    r"@@(?:(?:[.#][\w.#-]+|[\w-]+[ \t]*:[^;@\n]*);[ \t]*)++\n?(?P<words>(?:[^@]|@(?!@))*+)@@"
+)
 _STRING = re.compile(r'"([^"]*)"|(?<!\w)\'([^\']*)\'')
 _VALUE = re.compile(r"\s*\$\w[\w.]*\s*\Z")
 _LATER_BRANCH = {"else": "if", "elseif": "if", "case": "switch", "default": "switch"}
@@ -36,6 +40,8 @@ class _Block(NamedTuple):
 
 def strip_sugarcube(text: str) -> str:
     """The passage as it is first shown; choices and jumps as `[[text->target]]` marks."""
+    if "@@" in text:
+        text = _STYLED.sub(lambda styled: styled["words"].removesuffix("\n"), text)
     if "<<" not in text and "[img[" not in text:
         return text
     out: list[str] = []
