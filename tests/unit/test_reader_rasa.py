@@ -348,9 +348,44 @@ def test_it_is_known_by_its_keys(tmp_path, text):
     assert READER.sniff(sources(tmp_path, one=text)["one"])
 
 
+CONFIG = (
+    "recipe: default.v1\nlanguage: en\npipeline:\n- name: WhitespaceTokenizer\npolicies: null\n"
+)
+ENDPOINTS = "# action server\naction_endpoint:\n  url: http://localhost:5055/webhook\n"
+CREDENTIALS = "rest:\n#  nothing\nmy.channel.Input:\n  token: abc\n"
+INTENTS = 'version: "3.1"\nintents:\n- greet\nslots: {}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config", CONFIG),
+        ("en", "pipeline:\n"),
+        ("endpoints", ENDPOINTS),
+        ("endpoints", "# nlg:\n#   url: x\n\n"),
+        ("credentials", CREDENTIALS),
+        ("domain", INTENTS),
+        ("slots", "slots:\n  city:\n    type: text\n"),
+    ],
+)
+def test_settings_of_a_project_are_known_and_nothing_is_learnt_from_them(tmp_path, name, text):
+    files = sources(tmp_path, **{name: text, "nlu": NLU, "stories": STORIES, "answers": DOMAIN})
+    assert READER.sniff(files[name])
+    documents, findings = read(files[name])
+    assert documents == []
+    assert findings.faults == []
+    assert findings.notes == [f"{name}.yml: settings of Rasa, nothing to learn"]
+    assert len(read(files["stories"])[0]) == 3
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "pipeline: oil\nowner: Tom\n",
+        "slack:\n  channel: general\n",
+        "# only a comment\n",
+        "recipe: soup\nserves: 4\n",
+        "Slots: many\n",
         "Rasa has keys.\n\nnlu:\n- intent: greet\n",
         "rules:\n- be kind\n- be brief\n",
         "responses: many\n\n  utter nonsense\n",

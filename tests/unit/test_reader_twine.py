@@ -180,7 +180,6 @@ def test_markup_is_cleaned(markup: str, shown: str):
         ("Wait? [[Wait]] | [[Go on|Go]]", "Wait?", [("You wait.", "Wait"), ("You go on.", "Go")]),
         ("[[target<-open it]]", "", [("You open it.", "target")]),
         ("[[> You wait|Next]]", "", [("You wait.", "Next")]),
-        ("The [[> red door->Door]] here.", "The > red door here.", [("red door", "Door")]),
         ("[[a->b->c]]", "", [("a->b", "c")]),
         ("(if: $x)[A](else:)[B [[hide->H]]]", "A", [("You hide.", "H")]),
         ('(link: "Jump")[(go-to: "Pit")]', "", [("You jump.", "Pit")]),

@@ -95,7 +95,7 @@ def test_a_script_is_unknown_from_here_on(single_share: float, tokens: float, un
         ("שﬠ", "HEBREW"),
         ("กำิ", "THAI"),
         ("\u0301", "COMBINING MARKS"),
-        ("1½,.“—…😀€\u200d\ufe0f\ud800\0\ue000ʼ", OTHER),
+        ("№™Ⓐ1½,.“—…😀€\u200d\ufe0f\ud800\0\ue000ʼ", OTHER),
     ],
 )
 def test_letters_have_a_script_and_all_else_is_other(characters: str, script: str):

@@ -119,8 +119,11 @@ def script_of(character: str) -> str:
     """The script of a letter or of a mark on letters; OTHER for anything else.
 
     Python has no table of scripts, but Unicode's names of letters begin with theirs. The
-    compatibility form brings wide, raised and mathematical letters back to their script.
+    compatibility form brings wide, raised and mathematical letters back to their script, but
+    would make letters of signs (`№`), so these are told before.
     """
+    if unicodedata.category(character)[0] not in "LM":
+        return OTHER
     plain = unicodedata.normalize("NFKC", character)[:1]
     first, _, rest = unicodedata.name(plain, "").partition(" ")
     if unicodedata.category(plain)[0] not in "LM" or first in ("MODIFIER", "VARIATION"):

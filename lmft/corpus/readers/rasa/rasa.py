@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from lmft.corpus.decode import Unreadable
 from lmft.corpus.documents import Document
 from lmft.corpus.findings import Findings
+from lmft.corpus.readers.rasa.settings import is_settings
 from lmft.corpus.readers.rasa.stories import (
     MAX_TELLINGS,
     Side,
@@ -46,6 +47,12 @@ _BOTS: WeakKeyDictionary[SourceFile, _Bot] = WeakKeyDictionary()
 
 
 def sniff(source: SourceFile) -> str | None:
+    if reason := _holds_words(source):
+        return reason
+    return "has the keys of a Rasa project's settings" if is_settings(source) else None
+
+
+def _holds_words(source: SourceFile) -> str | None:
     head = source.head_text.replace("\r", "\n")
     if not _FIRST_KEY.match(head):
         return None
@@ -60,11 +67,16 @@ def read(source: SourceFile, findings: Findings) -> Iterator[Document]:
     """The file's stories and rules as conversations, each told up to MAX_TELLINGS times.
 
     Intents and responses are looked up in all Rasa files of the same input. Where none of
-    those has a story, each example of an intent is answered by the response of its name.
+    those has a story, each example of an intent is answered by the response of its name. A file
+    of settings yields nothing.
 
     Raises:
         Unreadable: not YAML of the plain kind that Rasa uses.
     """
+
+    if not _holds_words(source):
+        _say_settings(source.name, findings)
+        return
 
     def fault(message: str, line: int) -> None:
         findings.fault(source.name, message, line=line)
@@ -106,7 +118,7 @@ def _bot(source: SourceFile) -> _Bot:
 def _parsed(files: Sequence[SourceFile]) -> _Bot:
     words, has_stories = Words(), False
     for source in files:
-        if sniff(source) is None:
+        if not _holds_words(source):
             continue
         try:
             root = _load(source)
@@ -156,6 +168,9 @@ def _answered(own: Words, words: Words) -> list[list[Side]]:
 
 
 def _say_what_for(own: Words, bot: _Bot, file: str, findings: Findings) -> None:
+    if not (own.n_examples or own.n_responses):
+        _say_settings(file, findings)
+        return
     if bot.has_stories:
         use = "are used by the stories"
     elif _answered(bot.words, bot.words):
@@ -163,6 +178,10 @@ def _say_what_for(own: Words, bot: _Bot, file: str, findings: Findings) -> None:
     else:
         use = "are not used: no story is among the files; give the folder that has them all"
     findings.note(f"{file}: its {own.n_examples} examples and {own.n_responses} responses {use}")
+
+
+def _say_settings(file: str, findings: Findings) -> None:
+    findings.note(f"{file}: settings of Rasa, nothing to learn")
 
 
 READER = Reader("Rasa training data", sniff, read)
