@@ -39,19 +39,21 @@ def rest(n_shown: int, total: int) -> str:
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]], numeric: str) -> str:
     """`rows` of HTML, the first cell the row's head. `numeric`: a letter a column, n to the right.
 
-    The box scrolls by itself where it is too long or too wide, with the keyboard too.
+    The box scrolls by itself where it is too long or too wide, with the keyboard too. On a
+    narrow screen a row is a block, each cell on a line of its own with its head before it.
     """
     width = sum(5 if letter == "n" else 8 for letter in numeric)
     classes = [' class="n"' if letter == "n" else "" for letter in numeric]
     head = "".join(f'<th scope="col"{c}>{h}' for h, c in zip(heads, classes, strict=True))
+    named = [f'{c} data-head="{html.escape(h)}"' for h, c in zip(heads, classes, strict=True)]
     body = "".join(
         f'<tr><th scope="row"{classes[0]}>{row[0]}'
-        + "".join(f"<td{c}>{cell}" for cell, c in zip(row[1:], classes[1:], strict=True))
+        + "".join(f"<td{n}>{cell}" for cell, n in zip(row[1:], named[1:], strict=True))
         for row in rows
     )
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{html.escape(caption)}">'
-        f'<table style="min-width:{width}rem">'
+        f'<table style="--least:{width}rem">'
         f"<caption>{html.escape(caption)}</caption><thead><tr>{head}</thead>"
         f"<tbody>{body}</tbody></table></div>"
     )

@@ -43,6 +43,7 @@ thead th { border-top: 0; }
 .n { text-align: right; white-space: nowrap; }
 td:last-child, th:last-child { padding-right: 0; }
 .scroll { overflow: auto; max-height: 32rem; margin: .75rem 0; }
+.scroll table { min-width: var(--least); }
 .scroll thead th { position: sticky; top: 0; background: var(--paper); }
 .scroll th[scope=row] { min-width: 11rem; }
 .scroll td { overflow-wrap: break-word; }
@@ -69,6 +70,15 @@ summary { cursor: pointer; padding: .3rem 0; }
 .gap { color: var(--faint); font-style: italic; }
 @media (max-width: 30rem) { main { padding: 1.5rem 1rem 3rem; } section { margin-top: 2.25rem; }
   .facts { grid-template-columns: 1fr 1fr; gap: 1rem; } dd strong { font-size: 1.15rem; }
+  .scroll { max-height: none; overflow: visible; }
+  .scroll table { min-width: 0; }
+  .scroll thead { position: absolute; width: 1px; height: 1px; overflow: hidden;
+    clip-path: inset(50%); }
+  .scroll :is(table, caption, tbody, tr, tbody th, td) { display: block; }
+  .scroll tr { padding: .5rem 0; border-top: 1px solid var(--rule); }
+  .scroll :is(tbody th, td) { padding: .1rem 0; border: 0; text-align: left;
+    white-space: normal; overflow-wrap: anywhere; }
+  .scroll td::before { content: attr(data-head) ": "; color: var(--faint); }
   .bars th { width: 38%; }
   .bars .n { width: 30%; white-space: normal; } }
 @media print { .scroll { max-height: none; } }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lmft.corpus.decode import MAX_LINE_CHARACTERS, Unreadable
 from lmft.corpus.documents import Document, Message, ToolCall
-from lmft.corpus.findings import Findings
+from lmft.corpus.findings import MAX_FAULTS_OF_A_FILE, Findings
 from lmft.corpus.readers.rows.jsonl import READER
 from lmft.corpus.source import SourceFile
 
@@ -455,7 +455,7 @@ def test_every_bad_line_is_listed_and_the_good_ones_are_kept(folder):
 def test_faults_are_counted_beyond_those_kept(folder):
     found = outcome(a_file(folder, "{\n" * 1_000))
     assert found.findings.n_faults == 1_000
-    assert len(found.faults) == 100
+    assert len(found.faults) == MAX_FAULTS_OF_A_FILE
 
 
 def test_another_shape_than_the_first_is_a_fault_that_names_both(folder):

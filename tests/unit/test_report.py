@@ -278,6 +278,23 @@ def test_same_input_same_bytes():
     assert render_html(*full()) == render_html(*full())
 
 
+def test_each_cell_carries_its_head_for_narrow_screens():
+    file = FileInfo(
+        name="a.txt",
+        n_bytes=9,
+        reader="text",
+        reason="plain text",
+        kinds=("story",),
+        n_documents=1,
+    )
+    page = soup(corpus(files=(file,)), Preflight("embedded", 1024))
+    table = page.find("caption", string="What was made of each file").parent
+    heads = [head.get_text() for head in table.thead.find_all("th")]
+    assert [cell["data-head"] for cell in table.tbody.find_all("td")] == heads[1:]
+    style = page.find("style").get_text()
+    assert "attr(data-head)" in style.partition("@media (max-width: 30rem)")[2]
+
+
 def test_headings_are_in_order_and_tables_have_heads():
     page = soup(*full())
     assert page.html["lang"] == "en"

@@ -74,7 +74,7 @@ def read(source: SourceFile, findings: Findings) -> Iterator[Document]:
         Unreadable: not YAML of the plain kind that Rasa uses.
     """
 
-    if not _holds_words(source):
+    if not _holds_words(source) and is_settings(source):
         _say_settings(source.name, findings)
         return
 

@@ -144,7 +144,7 @@ class _Reader:
     def _continue(self, index: int, blank_before: bool) -> None:
         turn = self._turn
         if turn is None or turn.label != self._speaker or turn.heading or turn.setting:
-            self._turn = Turn(self._lines[index].number, self._speaker, self._scene)
-        elif blank_before and self._turn.lines:
-            self._turn.lines.append("")
-        self._turn.lines.append(self._texts[index])
+            turn = self._turn = Turn(self._lines[index].number, self._speaker, self._scene)
+        elif blank_before and turn.lines:
+            turn.lines.append("")
+        turn.lines.append(self._texts[index])
