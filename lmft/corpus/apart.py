@@ -56,8 +56,8 @@ def split_apart(
     if leaking.keys() - whole:
         findings.note(
             f"{len(leaking) - len(whole)} of {len(held)} held-out parts stand mostly in the "
-            "training side too (answers out of a fixed set, say), whatever is chosen: the held-out loss will look "
-            "better than it is"
+            "training side too (answers out of a fixed set, say), whatever is chosen: the "
+            "held-out loss will look better than it is"
         )
     return held, split_by
 
