@@ -134,16 +134,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of each size")
     scale = 0.1 if (quick := parser.parse_args().quick) else 1.0
     cases = (
-        ("fiction", write_fiction, FICTION_BYTES, MAX_SECONDS),
-        ("one story of 600 MB", write_long_story, LONG_BYTES, None),
-        ("short rows", write_chats, FICTION_BYTES, None),
+        ("fiction", ".txt", write_fiction, FICTION_BYTES, MAX_SECONDS),
+        ("one story of 600 MB", ".txt", write_long_story, LONG_BYTES, None),
+        ("short rows", ".jsonl", write_chats, FICTION_BYTES, None),
     )
     bars, measured = [], {}
     with tempfile.TemporaryDirectory(prefix="lmft-bench-") as scratch:
-        for name, write, n_bytes, max_seconds in cases:
-            path = (
-                Path(scratch) / f"{name.replace(' ', '_')}.{'jsonl' if 'conv' in name else 'txt'}"
-            )
+        for name, suffix, write, n_bytes, max_seconds in cases:
+            path = Path(scratch) / f"{name.replace(' ', '_')}{suffix}"
             write(path, int(n_bytes * scale))
             mb = path.stat().st_size / 1e6
             seconds, mib = compile_file(path, Path(scratch) / "out")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
+
 from lmft.corpus.convert import Repeats
 from lmft.corpus.documents import Document
 from lmft.corpus.findings import Findings
 from lmft.corpus.gather import Progress
-from lmft.corpus.overlap import leak_shares, shared_share
+from lmft.corpus.overlap import Runs, leak_shares
 from lmft.corpus.split import LEAK_SHARE, WHOLE_SHARE, SplitBy, split_spool
 from lmft.corpus.spool import Spool
 from lmft.errors import CorpusError
@@ -76,27 +79,30 @@ def _leaking(compiled: Spool, held: set[int]) -> dict[int, float]:
 
 def _drop_quotes(compiled: Spool, held: set[int], repeats: Repeats) -> None:
     """Take the documents that quote held-out ones off the training side, if they are few."""
-    shares = shared_share(
-        (document.learnt for document in _side(compiled, held, False)),
-        (document.learnt for document in _side(compiled, held, True)),
-    )
-    train = [index for index, _ in compiled.documents() if index not in held]
-    quoting = {index for index, part in zip(train, shares, strict=True) if part > LEAK_SHARE / 2}
-    n_bytes = sum(compiled.sizes[index] for index in train)
-    if sum(compiled.sizes[index] for index in quoting) > _MAX_QUOTING_SHARE * n_bytes:
-        return
-    _take_back(compiled, quoting, repeats, "the held-out side, word for word")
+    known = Runs.of(document.learnt for document in _side(compiled, held, True))
+    shares = known.shares(document.learnt for document in _side(compiled, held, False))
+    train = np.flatnonzero(np.frombuffer(compiled.alive, bool) & ~_mask(compiled, held))
+    sizes = np.frombuffer(compiled.sizes, np.int64)
+    quoting = train[shares > LEAK_SHARE / 2]
+    if sizes[quoting].sum() <= _MAX_QUOTING_SHARE * sizes[train].sum():
+        _take_back(compiled, set(quoting.tolist()), repeats, "the held-out side, word for word")
 
 
 def _take_back(compiled: Spool, indices: set[int], repeats: Repeats, of: str) -> None:
     if not indices:
         return
-    for index, document in compiled.documents():
-        if index in indices:
-            repeats.add(document.source, of)
+    for _, document in compiled.documents(_mask(compiled, indices)):
+        repeats.add(document.source, of)
     for index in indices:
         compiled.alive[index] = 0
 
 
 def _side(compiled: Spool, held: set[int], is_held: bool) -> Iterator[Document]:
-    return (document for index, document in compiled.documents() if (index in held) == is_held)
+    wanted = _mask(compiled, held) == is_held
+    return (document for _, document in compiled.documents(wanted))
+
+
+def _mask(compiled: Spool, indices: set[int]) -> npt.NDArray[np.bool_]:
+    mask = np.zeros(len(compiled), bool)
+    mask[np.fromiter(indices, np.int64)] = True
+    return mask

@@ -77,13 +77,15 @@ class Spool:
         """(N, 2): `content_hash` of each document, so ordered as its bytes are."""
         return np.frombuffer(bytes(self._hashes), ">u8").astype(np.uint64).reshape(-1, 2)
 
-    def documents(self) -> Iterator[tuple[int, Document]]:
-        """All that are alive, with their numbers, in order."""
+    def documents(
+        self, only: npt.NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[int, Document]]:
+        """All that are alive, with their numbers, in order; of `only` (N,) where that is True."""
         self._file.flush()
-        with self._path.open(encoding="utf-8", newline="\n") as lines:
+        with self._path.open("rb") as lines:
             for index, line in enumerate(lines):
-                if self.alive[index]:
-                    yield index, from_row(line)
+                if self.alive[index] and (only is None or only[index]):
+                    yield index, from_row(line.decode())
 
 
 def content_hash(document: Document) -> bytes:

@@ -20,8 +20,10 @@ from lmft.corpus.sentences import breaks_off, capitalises, goes_on
 from lmft.corpus.source import SourceFile
 
 _END, _START = "<|endoftext|>", "<|startoftext|>"
-# A story is cleaned in windows of this many characters: the memory one takes has a limit.
+# A story is cleaned in windows of this many characters or lines: a line of verse takes far more
+# memory than its letters do.
 _WINDOW_CHARACTERS = 8 << 20
+_WINDOW_LINES = 1 << 18
 _MARKDOWN = (".md", ".markdown")
 # A file that names its format is not prose when that format's reader did not know it.
 _NAMED_FORMATS = {
@@ -116,8 +118,8 @@ class _Stories:
         size = 0
         for line in self._next_lines():
             # Cut where a paragraph ends, or anywhere once it is far too long.
-            full = size > _WINDOW_CHARACTERS
-            if full and (not line.text.strip() or size > 2 * _WINDOW_CHARACTERS):
+            filled = max(size / _WINDOW_CHARACTERS, len(window) / _WINDOW_LINES)
+            if filled > 1 and (not line.text.strip() or filled > 2):
                 yield window
                 window, size = [], 0
             window.append(line)
