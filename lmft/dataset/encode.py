@@ -52,11 +52,8 @@ class Encoded:
     ends: bool = True
 
     def follows(self, before: Encoded) -> bool:
-        """Whether what stands before this one leads to it: the end of a story to a beginning,
-        or the part before it to this part."""
-        if self.begins:
-            return before.ends
-        return self.story == before.story and self.part == before.part + 1
+        """Whether this one goes on where the part before it stops."""
+        return not self.begins and self.story == before.story and self.part == before.part + 1
 
 
 class Encoder:
@@ -67,7 +64,11 @@ class Encoder:
     """
 
     def __init__(self, base_path: Path, eos_token: str, *, straight_quotes: bool = False) -> None:
-        """`straight_quotes`: fold typographic quotes, for a base whose vocabulary has none.
+        """What a document starts with (`start_id`): the base's own beginning-of-text where its
+        tokenizer writes one, and then at the start of every prompt and block (`always_start`);
+        else end-of-text, as the base met documents in its own training.
+
+        `straight_quotes`: fold typographic quotes, for a base whose vocabulary has none.
 
         Raises BaseModelError when the tokenizer cannot be read or does not know `eos_token`.
         """
@@ -87,9 +88,19 @@ class Encoder:
             )
         self.eos_id: int = eos_id
         self.eos_token = eos_token
+        bos_id = self._begins_every_text()
+        self.start_id: int = eos_id if bos_id is None else bos_id
+        self.always_start = bos_id is not None
         self.straight_quotes = straight_quotes
         self._counts_by_word: bool | None = None
         self._word_tokens: dict[str, int] = {}
+
+    def _begins_every_text(self) -> int | None:
+        """The token that this tokenizer puts before a text by itself, as Llama's and OPT's do."""
+        alone = self._tokenizer.encode("a", add_special_tokens=False).ids
+        framed = self._tokenizer.encode("a").ids
+        is_before = len(framed) > len(alone) and framed[1 : 1 + len(alone)] == alone
+        return framed[0] if is_before else None
 
     @property
     def vocab_size(self) -> int:

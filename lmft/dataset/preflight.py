@@ -22,14 +22,19 @@ N_SHOWN_TOKENS = 400
 
 @dataclass(frozen=True)
 class ShownToken:
-    """One token as text, for a person to look at."""
+    """One token as text, for a person to look at.
+
+    Attributes:
+        is_start, is_eos: what a document starts and ends with, which for some bases is one token.
+    """
 
     text: str
     trained: bool
-    is_eos: bool
+    is_eos: bool = False
+    is_start: bool = False
 
 
-GAP = ShownToken(" [...] ", trained=False, is_eos=False)
+GAP = ShownToken(" [...] ", trained=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class ShownDocument:
 
 @dataclass
 class SideCount:
-    """Tokens of one side, end-of-text included, and how many of them the loss counts."""
+    """Tokens of one side, with what documents start and end with; how many the loss counts."""
 
     n_tokens: int = 0
     n_trained: int = 0
@@ -179,11 +184,15 @@ def _show(
                 _masked(pieces, document.ends), encoded.trained.tolist(), ends, strict=True
             )
         ]
+        if document.begins:
+            start = encoder.piece(encoder.start_id)
+            tokens = [ShownToken(start, trained=False, is_start=True), *tokens]
+        n_tokens = len(tokens)
         # The end matters as much as the beginning: it shows whether end-of-text follows.
         if len(tokens) > N_SHOWN_TOKENS:
             half = N_SHOWN_TOKENS // 2
             tokens = [*tokens[:half], GAP, *tokens[-half:]]
-        yield ShownDocument(document.source, len(pieces), tuple(tokens))
+        yield ShownDocument(document.source, n_tokens, tuple(tokens))
 
 
 def _masked(pieces: Sequence[str], ends: bool) -> Iterator[str]:

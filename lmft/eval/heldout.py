@@ -3,69 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
-from lmft.dataset.encode import Encoded
+from lmft.dataset.encode import Encoded, Encoder
 
-Window = tuple[list[int], list[bool]]
+_BATCH_TOKENS = 4096
 
 
 def heldout_nats_per_byte(
-    model: Any, documents: Sequence[Encoded], eos_id: int, window_tokens: int, batch: int = 8
+    model: Any, documents: Sequence[Encoded], encoder: Encoder, window_tokens: int
 ) -> float:
     """Sum of -ln p over the documents' trained tokens, divided by those tokens' share of bytes.
 
-    Every trained token is scored once, after end-of-text and at most `window_tokens` - 1
-    tokens of its own document; end-of-text itself is not scored. For a conversation the
-    bytes are the ones of the trained words, taken as the trained share of the tokens.
+    Every trained token is scored once, after the token that a document starts with and at most
+    `window_tokens` - 1 tokens of its own document; end-of-text itself is not scored. For a
+    conversation the bytes are the ones of the trained words, taken as the trained share of the
+    tokens.
+
+    Args:
+        model: with lmft.train.fast installed.
+        window_tokens: at least 2.
     """
     nats, n_bytes = 0.0, 0.0
     for document in documents:
-        words = document.ids != eos_id
+        words = document.ids != encoder.eos_id
         n_counted = int((words & document.trained).sum())
         n_bytes += document.n_bytes * n_counted / max(1, int(words.sum()))
     windows = [
-        window for document in documents for window in _windows(document, eos_id, window_tokens)
+        window for document in documents for window in _windows(document, encoder, window_tokens)
     ]
-    windows.sort(key=lambda window: len(window[0]))
+    windows.sort(key=lambda window: window.n_tokens)
     was_training = model.training
     model.eval()
     try:
-        for start in range(0, len(windows), batch):
-            nats += _score(model, windows[start : start + batch])
+        for batch in _batches(windows):
+            nats += _score(model, batch, encoder)
     finally:
         model.train(was_training)
     return nats / max(n_bytes, 1.0)
 
 
-def _windows(document: Encoded, eos_id: int, window_tokens: int) -> Iterator[Window]:
-    ids = [eos_id, *document.ids.tolist()]
-    scored = [False, *((document.ids != eos_id) & document.trained).tolist()]
+class _Window(NamedTuple):
+    """Tokens `begin` to `end` of a document, scored from `done` on, perhaps after a start token."""
+
+    document: Encoded
+    begin: int
+    done: int
+    end: int
+    starts: bool
+
+    @property
+    def n_tokens(self) -> int:
+        return self.starts + self.end - self.begin
+
+
+def _windows(document: Encoded, encoder: Encoder, window_tokens: int) -> Iterator[_Window]:
     # Half of each later window is context that was scored before.
-    stride = window_tokens // 2
-    start, done = 0, 1
-    while done < len(ids):
-        end = min(start + window_tokens, len(ids))
-        flags = [index >= done and scored[index] for index in range(start, end)]
-        yield ids[start:end], flags
+    n_context = (window_tokens - encoder.always_start) // 2
+    begin = done = 0
+    while done < len(document.ids):
+        starts = done == 0 or encoder.always_start
+        end = min(begin + window_tokens - starts, len(document.ids))
+        yield _Window(document, begin, done, end, starts)
         done = end
-        start = end - stride
+        begin = end - n_context
 
 
-@torch.inference_mode()
-def _score(model: Any, windows: list[Window]) -> float:
+def _batches(windows: Sequence[_Window]) -> Iterator[Sequence[_Window]]:
+    """Rising lengths, so that a batch's last window is its longest."""
+    start = 0
+    for end in range(1, len(windows) + 1):
+        if end == len(windows) or (end + 1 - start) * windows[end].n_tokens > _BATCH_TOKENS:
+            yield windows[start:end]
+            start = end
+
+
+@torch.no_grad()
+def _score(model: Any, windows: Sequence[_Window], encoder: Encoder) -> float:
     """Summed nats of some windows, padded on the right, where causal attention never looks."""
-    length = max(len(ids) for ids, _ in windows)
+    shape = (len(windows), windows[-1].n_tokens)
+    ids_BT, scored_BT = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.bool_)
+    for ids, scored, (document, begin, done, end, starts) in zip(
+        ids_BT, scored_BT, windows, strict=True
+    ):
+        ids[:starts] = encoder.start_id
+        ids[starts : starts + end - begin] = document.ids[begin:end]
+        scored[starts + done - begin : starts + end - begin] = document.trained[done:end]
+        scored &= ids != encoder.eos_id
+    rows, columns = np.nonzero(scored_BT[:, 1:])
     device = next(model.parameters()).device
-    ids_BT = torch.tensor([ids + [0] * (length - len(ids)) for ids, _ in windows], device=device)
-    flags_BT = torch.tensor(
-        [flags + [False] * (length - len(flags)) for _, flags in windows], device=device
+    nats = model(
+        input_ids=torch.from_numpy(ids_BT).to(device),
+        picked=torch.from_numpy(rows * shape[1] + columns).to(device),
+        targets=torch.from_numpy(ids_BT[rows, columns + 1]).to(device),
     )
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=model.dtype == torch.bfloat16)
-    with autocast:
-        logits_BTV = model(input_ids=ids_BT, use_cache=False).logits[:, :-1]
-    logprobs_BT = torch.log_softmax(logits_BTV.float(), dim=-1)
-    picked_BT = logprobs_BT.gather(-1, ids_BT[:, 1:, None]).squeeze(-1)
-    return float(-(picked_BT * flags_BT[:, 1:]).sum())
+    return float(nats)

@@ -18,7 +18,7 @@ def as_json(info: CorpusInfo, preflight: Preflight) -> dict[str, Any]:
         refusals, warnings: sentences, all of them.
         corpus: `corpus.json` as it is on disk (lmft.corpus.info.CorpusInfo).
         tokens: lmft.dataset.preflight.Preflight without the two lists, and its `shown` as
-            `{"source", "n_tokens", "tokens": [{"text", "trained", "is_eos"}, ...]}`.
+            `{"source", "n_tokens", "tokens": [{"text", "trained", "is_eos", "is_start"}, ...]}`.
     """
     tokens = to_jsonable_python(preflight)
     refusals, warnings = tokens.pop("refusals"), tokens.pop("warnings")

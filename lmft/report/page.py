@@ -72,7 +72,7 @@ def bars(caption: str, rows: Sequence[tuple[str, float, str]]) -> str:
     return f'<table class="bars">{head}<tbody>{body}</tbody></table>'
 
 
-def document(title: str, body: str) -> str:
+def document(title: str, body: str, more_style: str = "") -> str:
     """A whole page that loads nothing, runs nothing and needs nothing."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -80,6 +80,6 @@ def document(title: str, body: str) -> str:
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{html.escape(discreet(title))}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<title>{html.escape(discreet(title))}</title>\n<style>{STYLE}{more_style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )

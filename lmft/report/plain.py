@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from lmft.corpus.survey.secrets import mask_secrets
 
 _SHOWN_AS = {"\n": "↵", "\t": "⇥"}
@@ -59,6 +61,14 @@ def percent(share: float) -> str:
     if 0.995 <= share < 1:
         return ">99%"
     return f"{share:.0%}"
+
+
+def rounded(number: float) -> str:
+    """Two significant digits and never an exponent: `0.00012`, `3.4`, `1,200`; `0` below zero."""
+    if number <= 0:
+        return "0"
+    digits = 1 - math.floor(math.log10(number))
+    return f"{round(number, digits):,.{max(0, digits)}f}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -33,11 +33,11 @@ def print_tokens(preflight: Preflight, console: Console) -> None:
 
 
 def _legend(preflight: Preflight, coloured: bool) -> Text:
-    learnt, context = ShownToken("learnt", True, False), ShownToken("context", False, False)
+    learnt, context = ShownToken("learnt", True), ShownToken("context", False)
     legend = ShownDocument("", 2, (learnt, context))
     shown = _coloured(legend) if coloured else Text(_plain(legend))
     text = Text("The exact tokens: ").append_text(shown)
-    text.append(", ↵ end of a line, <EOS> end of text")
+    text.append(", ↵ end of a line, <START> and <EOS> of a text")
     pieces = (token.text for document in preflight.shown for token in document.tokens)
     return text.append(
         ", \ufffd a piece of a character" if any("\ufffd" in p for p in pieces) else ""
@@ -51,7 +51,8 @@ def _coloured(shown: ShownDocument) -> Text:
             text.append(f"\n{_hidden(shown)}\n", style="dim")
         else:
             styles = _LEARNT if token.trained else _CONTEXT
-            text.append(_piece(token), style="reverse bold" if token.is_eos else styles[index % 2])
+            is_mark = token.is_eos or token.is_start
+            text.append(_piece(token), style="reverse bold" if is_mark else styles[index % 2])
     return text
 
 
@@ -77,6 +78,6 @@ def _hidden(shown: ShownDocument) -> str:
 
 
 def _piece(token: ShownToken) -> str:
-    if token.is_eos:
-        return "<EOS>"
+    if token.is_eos or token.is_start:
+        return "<EOS>" if token.is_eos else "<START>"
     return "↵\n".join(map(visible, token.text.split("\n")))

@@ -11,6 +11,7 @@ from lmft.report.page import safe
 from lmft.report.plain import counted, visible
 
 _EOS = '<b class="eos">EOS</b>'
+_START = '<b class="eos">START</b>'
 _LINE_END = '<b class="mark">↵</b>\n'
 
 
@@ -18,12 +19,15 @@ def shown_tokens(documents: Sequence[ShownDocument]) -> str:
     """Each token in its shade: learnt or context, ends of lines and of the text."""
     if not documents:
         return ""
-    eos = next((t.text for shown in documents for t in shown.tokens if t.is_eos), None)
+    tokens = [token for shown in documents for token in shown.tokens]
+    start = next((token.text for token in tokens if token.is_start), None)
+    eos = next((token.text for token in tokens if token.is_eos), None)
     legend = (
         "<p>The exact tokens of the first documents, one shade each: "
-        f"{_run([ShownToken('learnt', True, False)])} underlined, "
-        f"{_run([ShownToken('context', False, False)])} slanted and pale (read, not learnt), "
+        f"{_run([ShownToken('learnt', True)])} underlined, "
+        f"{_run([ShownToken('context', False)])} slanted and pale (read, not learnt), "
         '<b class="mark">↵</b> end of a line'
+        + (f", {_START} start of a text, the token {safe(start)}" if start is not None else "")
         + (f", {_EOS} end of text, the token {safe(eos)}" if eos is not None else "")
         + ("; � a piece of a character" if _has_pieces(documents) else "")
         + ".</p>"
@@ -62,7 +66,7 @@ def _run(tokens: Sequence[ShownToken]) -> str:
 
 
 def _token(token: ShownToken) -> str:
-    if token.is_eos:
-        return f"<i>{_EOS}</i>"
+    if token.is_eos or token.is_start:
+        return f"<i>{_EOS if token.is_eos else _START}</i>"
     lines = (html.escape(visible(line)) for line in token.text.split("\n"))
     return f"<i>{_LINE_END.join(lines)}</i>"

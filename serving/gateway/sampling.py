@@ -15,11 +15,23 @@ from serving.gateway.schemas import _Sampling
 MIN_REPLY_TOKENS = 16
 
 
-def prompt_ids(prompt: str, contract: FormatContract, encoder: Encoder) -> list[int]:
-    """The prompt's tokens, by the rules of training: quotes folded, specials as plain text."""
-    ids = encoder.text(fold_quotes(prompt) if contract.fold_quotes else prompt)
-    # vLLM wants something to start from; so did the model at the start of a document.
-    return ids or [encoder.eos_id]
+def prompt_ids(
+    prompt: str, contract: FormatContract, encoder: Encoder, *, begins: bool
+) -> list[int]:
+    """The prompt's tokens, by the rules of training: quotes folded, specials as plain text.
+
+    Args:
+        begins: the prompt is a document from its beginning, and so starts with the token that
+            documents do. Any other starts with it only where the base wants it before all text.
+    """
+    ids = text_ids(prompt, contract, encoder)
+    # vLLM wants something to start from.
+    return [encoder.start_id, *ids] if begins or encoder.always_start or not ids else ids
+
+
+def text_ids(text: str, contract: FormatContract, encoder: Encoder) -> list[int]:
+    """The tokens of a piece of a prompt."""
+    return encoder.text(fold_quotes(text) if contract.fold_quotes else text)
 
 
 def reply_room(

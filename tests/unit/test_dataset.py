@@ -1,26 +1,25 @@
-"""Documents to token blocks, with the embedded base's own tokenizer."""
+"""Documents to token ids and what is learnt of them, with the embedded base's own tokenizer."""
 
 from __future__ import annotations
 
-import itertools
 import shutil
 
-import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from lmft.corpus.documents import Document, Message, ToolCall
-from lmft.dataset.blocks import IGNORED, pack
-from lmft.dataset.encode import Encoded, Encoder
+from lmft.dataset.encode import Encoder
 from lmft.errors import BaseModelError
 from lmft.format.contract import FormatContract, Speakers
 from lmft.format.render import render_chat_prompt
 from lmft.paths import EMBEDDED_BASE
+from tests.unit.bos import BOS, EOS, bos_encoder
 
 relaxed = settings(deadline=None, max_examples=150)
 
-EOS = "<|endoftext|>"
 ENCODER = Encoder(EMBEDDED_BASE, EOS)
 HESPER = Speakers(user="Traveller", assistant="Hesper")
 
@@ -124,6 +123,30 @@ def test_an_end_of_text_that_the_tokenizer_lacks_is_named(tmp_path):
         Encoder(tmp_path, "</s>")
 
 
+def test_a_base_without_a_beginning_of_text_starts_documents_with_end_of_text():
+    assert (ENCODER.start_id, ENCODER.always_start) == (ENCODER.eos_id, False)
+
+
+@pytest.mark.parametrize("bos", [BOS, EOS])
+def test_a_beginning_of_text_that_the_tokenizer_writes_starts_everything(tmp_path, bos):
+    encoder = bos_encoder(tmp_path, bos)
+    assert encoder.always_start
+    assert encoder.piece(encoder.start_id) == bos
+    # What a block or a prompt starts with is put there by those who make them.
+    assert encoder.text("Once.") == ENCODER.text("Once.")
+    assert encoder.encode(Document("a", text="Once."), None).ids.tolist() == [
+        *ENCODER.text("Once."),
+        encoder.eos_id,
+    ]
+
+
+def test_an_end_that_the_tokenizer_writes_after_a_text_is_no_start(tmp_path):
+    tokenizer = Tokenizer.from_file(str(EMBEDDED_BASE / "tokenizer.json"))
+    tokenizer.post_processor = TemplateProcessing(single=f"$A {EOS}", special_tokens=[(EOS, 0)])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert not Encoder(tmp_path, EOS).always_start
+
+
 def test_a_turn_of_weight_0_is_context_and_a_name_stands_before_its_turn():
     said = (
         Message("assistant", "Not this.", trained=False),
@@ -195,126 +218,3 @@ def test_turns_start_with_their_names():
 @given(st.lists(st.text(max_size=60), max_size=6))
 def test_counting_is_encoding_without_the_tokens(texts):
     assert ENCODER.count(texts) == [len(ENCODER.text(text)) for text in texts]
-
-
-# Blocks
-
-
-@st.composite
-def encodings(draw) -> list[Encoded]:
-    """Documents whose every token has an id of its own, so that a count is a proof."""
-    lengths = draw(st.lists(st.integers(1, 40), min_size=1, max_size=8))
-    numbers = iter(range(sum(lengths)))
-
-    def places(length: int) -> np.ndarray:
-        return np.array(sorted(draw(st.sets(st.integers(0, length - 1)))), dtype=np.int64)
-
-    return [
-        Encoded(
-            np.array([next(numbers) for _ in range(length)], dtype=np.int32),
-            np.array(draw(st.lists(st.booleans(), min_size=length, max_size=length))),
-            places(length),
-            places(length),
-            length,
-        )
-        for length in lengths
-    ]
-
-
-def plain(n_tokens: int, starts=(0,), sentences=()) -> Encoded:
-    return Encoded(
-        np.arange(n_tokens, dtype=np.int32),
-        np.ones(n_tokens, dtype=bool),
-        np.array(starts, dtype=np.int64),
-        np.array(sentences, dtype=np.int64),
-        n_tokens,
-    )
-
-
-@relaxed
-@given(encodings(), st.integers(2, 64))
-def test_every_trained_token_counts_once_in_full_blocks(documents, block_tokens):
-    wanted = [i for d in documents for i, flag in zip(d.ids, d.trained, strict=True) if flag]
-    if not wanted:
-        with pytest.raises(ValueError, match="no token would be trained"):
-            pack(documents, block_tokens)
-        return
-    blocks = pack(documents, block_tokens)
-    total = sum(len(document.ids) for document in documents)
-    assert blocks.ids_NT.shape == blocks.labels_NT.shape
-    assert blocks.ids_NT.shape[1] == min(block_tokens, total)
-    counted = blocks.labels_NT[blocks.labels_NT != IGNORED]
-    assert counted.tolist() == wanted
-    assert blocks.n_trained_tokens == len(wanted)
-    assert blocks.n_tokens == blocks.ids_NT.size
-    # A label is the token at its place; a block is a stretch of the text, never padding.
-    assert (counted == blocks.ids_NT[blocks.labels_NT != IGNORED]).all()
-    assert (np.diff(blocks.ids_NT, axis=1) == 1).all()
-
-
-@relaxed
-@given(encodings(), st.integers(2, 64))
-def test_every_label_but_the_very_first_has_a_token_before_it(documents, block_tokens):
-    assume(any(document.trained.any() for document in documents))
-    blocks = pack(documents, block_tokens)
-    assert (blocks.labels_NT[1:, 0] == IGNORED).all()
-
-
-@relaxed
-@given(encodings(), st.integers(2, 64))
-def test_a_block_reads_at_most_a_third_again(documents, block_tokens):
-    assume(any(document.trained.any() for document in documents))
-    ids_NT = pack(documents, block_tokens).ids_NT
-    # All but the last, which reaches back to be full; blocks left out only widen the gaps.
-    for before, block in itertools.pairwise(ids_NT[:-1]):
-        assert before[-1] + 1 - block[0] <= max(1, ids_NT.shape[1] // 3)
-
-
-def test_a_block_begins_where_a_paragraph_does():
-    blocks = pack([plain(30, starts=[0, 4, 10, 16, 22])], 12)
-    assert blocks.ids_NT[:, 0].tolist() == [0, 10, 18]
-    assert blocks.labels_NT[1].tolist() == [IGNORED] * 2 + list(range(12, 22))
-
-
-def test_a_block_begins_with_a_sentence_where_no_paragraph_is_near():
-    blocks = pack([plain(30, starts=[0], sentences=[3, 9, 18])], 12)
-    assert blocks.ids_NT[:, 0].tolist() == [0, 9, 18]
-
-
-def learnt_firsts(*documents: Document) -> list[bool]:
-    """Whether the first token of each document is learnt, laid end to end in one block."""
-    encoded = list(ENCODER.encode_all(documents, None))
-    (labels,) = pack(encoded, 10_000).labels_NT
-    places = itertools.accumulate([0, *(len(document.ids) for document in encoded[:-1])])
-    return [bool(labels[place] != IGNORED) for place in places]
-
-
-def test_a_step_over_missing_text_is_not_learnt():
-    def part(story: int, number: int, *, begins: bool = False, ends: bool = False) -> Document:
-        return Document(
-            "a", text=f"Part {number}.", story=story, part=number, begins=begins, ends=ends
-        )
-
-    first, second, third = part(1, 0, begins=True), part(1, 1), part(1, 2, ends=True)
-    other = part(2, 0, begins=True, ends=True)
-    assert learnt_firsts(first, second, third, other) == [True] * 4
-    assert learnt_firsts(first, third, other) == [True, False, True], "a part is missing"
-    assert learnt_firsts(first, second, other) == [True, True, False], "the end is missing"
-    assert learnt_firsts(other, second) == [True, False], "the beginning is missing"
-
-
-def test_a_block_longer_than_the_corpus_is_the_corpus():
-    blocks = pack([plain(3)], 256)
-    assert blocks.ids_NT.tolist() == [[0, 1, 2]]
-
-
-def test_the_last_block_reaches_back_for_context_but_not_for_loss():
-    blocks = pack([plain(5)], 3)
-    assert blocks.ids_NT.tolist() == [[0, 1, 2], [2, 3, 4]]
-    assert blocks.labels_NT.tolist() == [[0, 1, 2], [IGNORED, 3, 4]]
-
-
-def test_blocks_with_nothing_to_learn_are_left_out():
-    document = plain(9)
-    document.trained[3:6] = False
-    assert pack([document], 3).ids_NT[:, -1].tolist() == [2, 6, 8]

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmft.corpus.documents import Document
+from lmft.dataset.blocks import pack
 from lmft.dataset.encode import Encoder
 from lmft.format.contract import FormatContract, SamplerDefaults
 from lmft.paths import EMBEDDED_BASE
@@ -13,8 +15,8 @@ from serving.engine.live import ServedModel
 from serving.gateway.errors import RequestError
 from serving.gateway.sampling import engine_fields, prompt_ids, reply_room, stops
 from serving.gateway.schemas import CompletionRequest
+from tests.unit.bos import EOS, bos_encoder
 
-EOS = "<|endoftext|>"
 ENCODER = Encoder(EMBEDDED_BASE, EOS)
 SAMPLER = SamplerDefaults(temperature=0.6, top_p=0.7, repetition_penalty=1.3, max_tokens=50)
 CONTRACT = FormatContract(
@@ -76,13 +78,25 @@ def test_a_reply_never_goes_beyond_the_context(n_prompt, wanted):
 
 def test_quotes_of_a_prompt_are_folded_as_in_training():
     folding = CONTRACT.model_copy(update={"fold_quotes": True})
-    assert prompt_ids("“Go”", folding, ENCODER) == ENCODER.text('"Go"')
-    assert prompt_ids("“Go”", CONTRACT, ENCODER) == ENCODER.text("“Go”")
+    assert prompt_ids("“Go”", folding, ENCODER, begins=False) == ENCODER.text('"Go"')
+    assert prompt_ids("“Go”", CONTRACT, ENCODER, begins=False) == ENCODER.text("“Go”")
 
 
-def test_an_empty_prompt_begins_as_a_document_does():
-    assert prompt_ids("", CONTRACT, ENCODER) == [ENCODER.eos_id]
+def test_a_prompt_begins_as_the_documents_of_training_do():
+    document = ENCODER.encode(Document("a", text="You wait.", ends=False), None)
+    (trained,) = pack([document], 64, ENCODER.start_id).ids_NT.tolist()
+    assert prompt_ids("You wait.", CONTRACT, ENCODER, begins=True) == trained
+    assert prompt_ids("You wait.", CONTRACT, ENCODER, begins=False) == trained[1:]
+    assert prompt_ids("", CONTRACT, ENCODER, begins=False) == [ENCODER.start_id]
+
+
+def test_a_base_that_knows_no_text_without_its_beginning_of_text_gets_it_always(tmp_path):
+    encoder = bos_encoder(tmp_path)
+    for begins in (True, False):
+        ids = prompt_ids("You wait.", CONTRACT, encoder, begins=begins)
+        assert ids == [encoder.start_id, *encoder.text("You wait.")]
+        assert prompt_ids("", CONTRACT, encoder, begins=begins) == [encoder.start_id]
 
 
 def test_end_of_text_in_a_prompt_is_text():
-    assert ENCODER.eos_id not in prompt_ids(f"a{EOS}b", CONTRACT, ENCODER)
+    assert ENCODER.eos_id not in prompt_ids(f"a{EOS}b", CONTRACT, ENCODER, begins=False)

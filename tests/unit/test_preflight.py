@@ -8,8 +8,9 @@ import pytest
 
 from lmft.corpus.documents import Document, Message
 from lmft.corpus.info import CorpusInfo, PersonInfo, SideInfo
+from lmft.dataset.blocks import IGNORED, pack
 from lmft.dataset.encode import Encoder
-from lmft.dataset.preflight import preflight
+from lmft.dataset.preflight import ShownToken, preflight
 from lmft.errors import CorpusError
 from lmft.format.contract import Speakers
 from lmft.paths import EMBEDDED_BASE
@@ -74,8 +75,10 @@ def test_a_sound_corpus_passes_with_its_exact_counts():
     assert seen.refusals == ()
     seen.require("corpus")
     counted = [len(ENCODER.encode(document, None).ids) for document in TRAIN]
-    assert seen.train.n_tokens == seen.train.n_trained == sum(counted)
-    assert seen.longest_tokens == max(
+    assert seen.train.n_trained == sum(counted)
+    # The token that each starts with is read, not learnt.
+    assert seen.train.n_tokens == sum(counted) + len(TRAIN)
+    assert seen.longest_tokens == 1 + max(
         counted + [len(ENCODER.encode(document, None).ids) for document in HELDOUT]
     )
     n_bytes = sum(document.n_bytes for document in TRAIN + HELDOUT)
@@ -84,11 +87,32 @@ def test_a_sound_corpus_passes_with_its_exact_counts():
     )
 
 
-def test_the_first_documents_are_shown_token_by_token_with_their_end():
+def test_the_first_documents_are_shown_token_by_token_with_their_start_and_end():
     shown = look(TRAIN, HELDOUT).shown[0]
+    start, *told, end = shown.tokens
     assert shown.source == TRAIN[0].source
-    assert "".join(token.text for token in shown.tokens[:-1]) == TRAIN[0].text
-    assert [token.is_eos for token in shown.tokens] == [False] * (len(shown.tokens) - 1) + [True]
+    assert "".join(token.text for token in told) == TRAIN[0].text
+    assert all(token.trained and not token.is_start and not token.is_eos for token in told)
+    assert start == ShownToken(EOS, trained=False, is_start=True)
+    assert end == ShownToken(EOS, trained=True, is_eos=True)
+    blocks = pack(list(ENCODER.encode_all(TRAIN[:1], None)), 4096, ENCODER.start_id)
+    assert [ENCODER.piece(token) for token in blocks.ids_NT[0]] == [t.text for t in shown.tokens]
+    assert (blocks.labels_NT[0] != IGNORED).tolist() == [t.trained for t in shown.tokens]
+
+
+def test_what_an_earlier_branch_tells_too_is_not_counted_as_learnt():
+    branch = dataclasses.replace(tale(3), retold=((0, 100),))
+    with_branch, without = look([*TRAIN, branch], HELDOUT), look(TRAIN, HELDOUT)
+    n_learnt = with_branch.train.n_trained - without.train.n_trained
+    assert n_learnt == int(ENCODER.encode(branch, None).trained.sum())
+    assert n_learnt < len(ENCODER.encode(branch, None).ids)
+
+
+def test_a_part_in_mid_story_is_shown_without_a_start():
+    novel = parts_of(0, 5)
+    (shown,) = look(novel[1:], HELDOUT).shown[:1]
+    assert not any(token.is_start for token in shown.tokens)
+    assert "".join(token.text for token in shown.tokens) == novel[1].text
 
 
 def parts_of(story: int, n_parts: int, *, ends_after: int | None = None) -> list[Document]:
@@ -121,9 +145,10 @@ def test_a_story_whose_end_is_held_out_is_shown_without_it():
 def test_secrets_are_shown_masked_and_nothing_is_lost_around_them():
     text = f"Write to ada.lovelace@analytical.org, she said. {tale(1).text}"
     shown = look([dataclasses.replace(tale(1), text=text), *TRAIN[2:]], HELDOUT).shown[0]
-    said = "".join(token.text for token in shown.tokens[:-1])
+    said = "".join(token.text for token in shown.tokens[1:-1])
     assert said == f"Write to {'•' * 27}, she said. {tale(1).text}"
-    assert shown.n_tokens == len(ENCODER.encode(dataclasses.replace(tale(1), text=text), None).ids)
+    encoded = ENCODER.encode(dataclasses.replace(tale(1), text=text), None)
+    assert shown.n_tokens == 1 + len(encoded.ids)
     assert shown.tokens[-1].text == EOS
 
 

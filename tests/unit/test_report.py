@@ -78,9 +78,10 @@ def corpus(**changes: object) -> CorpusInfo:
 
 
 def tokens(*texts: str, trained: bool = True) -> tuple[ShownToken, ...]:
-    return tuple(ShownToken(text, trained, False) for text in texts)
+    return tuple(ShownToken(text, trained) for text in texts)
 
 
+START = ShownToken("<s>", trained=False, is_start=True)
 EOS = ShownToken("<|endoftext|>", trained=True, is_eos=True)
 
 
@@ -472,8 +473,9 @@ CHAT = Preflight(
     shown=(
         ShownDocument(
             "log.txt:7",
-            9,
+            10,
             (
+                START,
                 *tokens("Ann", ":", " Hi", "\n", "Bo", ":", trained=False),
                 *tokens(" Hello", "\n\n"),
                 EOS,
@@ -483,16 +485,18 @@ CHAT = Preflight(
 )
 
 
-def test_the_page_shows_each_token_its_mask_line_ends_and_end_of_text():
+def test_the_page_shows_each_token_its_mask_line_ends_and_start_and_end_of_text():
     box = soup(corpus(), CHAT).find(class_="tokens")
     assert [
         (run["class"][0], [token.get_text() for token in run.find_all("i")])
         for run in box.find_all("span")
     ] == [
-        ("context", ["Ann", ":", " Hi", "↵\n", "Bo", ":"]),
+        ("context", ["START", "Ann", ":", " Hi", "↵\n", "Bo", ":"]),
         ("learnt", [" Hello", "↵\n↵\n", "EOS"]),
     ]
-    assert box.find(class_="eos").get_text() == "EOS"
+    assert [mark.get_text() for mark in box.find_all(class_="eos")] == ["START", "EOS"]
+    legend = words(soup(corpus(), CHAT))
+    assert "START start of a text, the token <s>, EOS end of text, the token <|endof" in legend
 
 
 def test_learnt_and_context_differ_by_more_than_colour():
@@ -510,9 +514,9 @@ def test_what_is_left_out_of_a_long_document_is_counted():
 
 def test_without_colours_the_mask_is_in_the_text():
     lines = printed(corpus(), CHAT).splitlines()
-    start = lines.index("log.txt:7, 9 tokens")
+    start = lines.index("log.txt:7, 10 tokens")
     assert lines[start + 1 : start + 5] == [
-        "‹Ann|:| Hi|↵",
+        "‹<START>|Ann|:| Hi|↵",
         "|Bo|:›| Hello|↵",
         "↵",
         "|<EOS>|",
@@ -525,12 +529,12 @@ def test_with_colours_neighbouring_tokens_have_other_shades(monkeypatch):
     line = next(line for line in shown.splitlines() if "Hello" in line)
     assert "‹" not in shown
     assert line.count("\x1b[38;2;255;255;255;48;2;") == 2
-    assert "\x1b[2mAnn\x1b[0m\x1b[2;3m:\x1b[0m" in shown
+    assert "\x1b[2;3mAnn\x1b[0m\x1b[2m:\x1b[0m" in shown
 
 
 def test_no_color_is_obeyed_on_a_terminal():
     shown = printed(corpus(), CHAT, force_terminal=True, color_system="truecolor", no_color=True)
-    assert "‹Ann|:| Hi|↵" in shown
+    assert "‹<START>|Ann|:| Hi|↵" in shown
     assert "38;2" not in shown
 
 
@@ -578,5 +582,10 @@ def test_json_comes_back_as_it_was():
     assert out["tokens"]["train"] == {"n_tokens": 1_000_000, "n_trained": 620_000}
     shown = out["tokens"]["shown"][0]
     assert shown["n_tokens"] == 500
-    assert shown["tokens"][-1] == {"text": "<|endoftext|>", "trained": True, "is_eos": True}
+    assert shown["tokens"][-1] == {
+        "text": "<|endoftext|>",
+        "trained": True,
+        "is_eos": True,
+        "is_start": False,
+    }
     assert as_json(corpus(), Preflight("embedded", 1024))["ready"] is True

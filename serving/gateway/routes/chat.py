@@ -65,7 +65,8 @@ def _question(body: ChatRequest, model: ServedModel, state: Gateway) -> tuple[st
         messages = [_for_engine(message, model) for message in body.messages]
         limit = wanted or model.contract.sampler.max_tokens
         return "/v1/chat/completions", common | {"messages": messages, "max_tokens": limit}
-    ids = prompt_ids(_rendered(body, model.contract), model.contract, state.encoder)
+    prompt = _rendered(body, model.contract)
+    ids = prompt_ids(prompt, model.contract, state.encoder, begins=True)
     limit = reply_room(ids, wanted, model.contract, state.context_length)
     return "/v1/completions", common | {"prompt": ids, "max_tokens": limit}
 

@@ -62,7 +62,7 @@ def _prompts(body: CompletionRequest, model: ServedModel, state: Gateway) -> lis
         given = [given]
     for prompt in given:
         if isinstance(prompt, str):
-            prompts.append(prompt_ids(prompt, model.contract, state.encoder))
+            prompts.append(prompt_ids(prompt, model.contract, state.encoder, begins=False))
         elif isinstance(prompt, list) and prompt:
             if max(prompt) >= state.encoder.vocab_size:
                 raise RequestError(f"The base's vocabulary has {state.encoder.vocab_size} tokens.")

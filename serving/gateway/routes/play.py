@@ -14,13 +14,15 @@ from lmft.play.story import Prompt, Turn, build_prompt
 from serving.engine.live import ServedModel
 from serving.gateway.answers import event_stream, usage
 from serving.gateway.errors import RequestError
-from serving.gateway.sampling import engine_fields, prompt_ids
+from serving.gateway.sampling import engine_fields, prompt_ids, text_ids
 from serving.gateway.schemas import PlayRequest
 from serving.gateway.state import Gateway, gateway
 
 router = APIRouter(prefix="/v1/lmft")
 
 _CONTINUE_MIN_TOKENS = 8
+# Of a prompt: the one that documents start with.
+_START_TOKENS = 1
 
 
 @router.post("/play")
@@ -42,8 +44,8 @@ def _question(
         prompt = build_prompt(
             turns,
             contract,
-            count_tokens=lambda text: len(prompt_ids(text, contract, state.encoder)),
-            room_tokens=state.context_length - wanted,
+            count_tokens=lambda text: len(text_ids(text, contract, state.encoder)),
+            room_tokens=state.context_length - wanted - _START_TOKENS,
         )
     except ValueError as error:
         message = str(error)
@@ -53,7 +55,8 @@ def _question(
             code="context_length_exceeded",
         ) from error
     question = engine_fields(body, model) | {
-        "prompt": prompt_ids(prompt.text, contract, state.encoder),
+        # The opening is never dropped: the prompt begins as the story does.
+        "prompt": prompt_ids(prompt.text, contract, state.encoder, begins=True),
         "max_tokens": wanted,
         "stop": list(contract.stop),
         "stream_options": {"include_usage": True},
