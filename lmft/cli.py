@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmft.errors import LmftError
+from lmft.errors import LmftError, Stopped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,6 +64,47 @@ def demo(
 @app.command()
 def train(
     recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A .yaml file, or a shipped recipe: adventure, character, ... "
+            "With --resume: a run's id [default: the newest unfinished].",
+        ),
+    ] = None,
+    data: Data = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key; repeatable."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was cut short.")
+    ] = False,
+) -> None:
+    """Fine-tune by a recipe and publish the adapter."""
+    from lmft.demo import train_shown
+    from lmft.train import processes
+    from lmft.train.recipe import find_recipe, load_recipe
+    from lmft.train.reopen import reopen
+
+    processes.join()
+    console = _console()
+    if resume:
+        if data is not None:
+            raise typer.BadParameter("a run keeps its text; start a new one", param_hint="--data")
+        loaded, run = reopen(recipe, set_ or ())
+        adapter = train_shown(loaded, console, resumed=run)
+    elif recipe is None:
+        raise typer.BadParameter("name a recipe, or give --resume", param_hint="RECIPE")
+    else:
+        adapter = train_shown(load_recipe(find_recipe(recipe), set_ or (), data), console)
+    console.print(
+        f"\nPlay it: lmft play {adapter.id.key}    Serve it: lmft serve --model {adapter.id.key}"
+    )
+
+
+@app.command()
+def plan(
+    recipe: Annotated[
         str, typer.Argument(help="A .yaml file, or a shipped recipe: adventure, character, ...")
     ],
     data: Data = None,
@@ -71,17 +112,14 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key; repeatable."),
     ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="The plan as JSON, nothing else.")] = False,
 ) -> None:
-    """Fine-tune by a recipe and publish the adapter."""
-    from lmft.demo import train_shown
+    """What `lmft train` would do: memory, time, disk, energy, and what auto means here."""
+    from lmft.train.plan_shown import show_plan
     from lmft.train.recipe import find_recipe, load_recipe
 
     loaded = load_recipe(find_recipe(recipe), set_ or (), data)
-    console = _console()
-    adapter = train_shown(loaded, console)
-    console.print(
-        f"\nPlay it: lmft play {adapter.id.key}    Serve it: lmft serve --model {adapter.id.key}"
-    )
+    show_plan(loaded, _console(), json_only=json_)
 
 
 @app.command()
@@ -204,16 +242,32 @@ def show_model(model: Annotated[str, typer.Argument(help="An adapter's id, key o
 def _console() -> Console:
     from rich.console import Console
 
-    return Console()
+    from lmft.train.processes import is_main
+
+    # An id such as ft:llama:me holds what rich takes for an emoji.
+    return Console(quiet=not is_main(), emoji=False)
 
 
 def main() -> None:
-    """Entry point: an LmftError becomes one line and its exit code, Ctrl-C becomes 130."""
+    """Entry point: an LmftError becomes one line and its exit code, as does being stopped."""
+    from lmft.train.processes import first_to_fail
+
     try:
         app()
     except LmftError as error:
-        print(f"Error: {error.message}" + (f" {error.hint}" if error.hint else ""), file=sys.stderr)
+        if first_to_fail():
+            hint = f" {error.hint}" if error.hint else ""
+            print(f"Error: {error.message}{hint}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except Stopped as stop:
+        if first_to_fail():
+            print(stop.message, file=sys.stderr)
+        sys.exit(stop.exit_code)
+    except Exception:
+        # What this process misses another one may have ended by, and said so.
+        if not first_to_fail():
+            sys.exit(1)
+        raise
     except KeyboardInterrupt:
         print(file=sys.stderr)
         sys.exit(130)

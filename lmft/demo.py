@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +26,9 @@ from lmft.server import (
     running_server,
 )
 from lmft.train.recipe import Recipe, find_recipe, load_recipe
+
+if TYPE_CHECKING:
+    from lmft.train.runs import Run
 
 _STEPS = 5
 _SEED = 4
@@ -61,9 +65,12 @@ def demo(data: Path | None, check: bool, port: int | None, console: Console) -> 
             server.process.wait()
 
 
-def train_shown(recipe: Recipe, console: Console, steps: int = 3) -> Adapter:
+def train_shown(
+    recipe: Recipe, console: Console, steps: int = 3, resumed: Run | None = None
+) -> Adapter:
     """Compile, train and publish, saying what happens: also the body of `lmft train`."""
     _headline(console, 1, "Read the text", steps)
+    from lmft.train.plan_shown import plan_lines
     from lmft.train.prepare import prepare
 
     job = prepare(recipe)
@@ -83,15 +90,15 @@ def train_shown(recipe: Recipe, console: Console, steps: int = 3) -> Adapter:
         f"Fine-tune {job.base.name} ({job.base.n_parameters / 1e6:.1f}M parameters)",
         steps,
     )
-    for reason in job.plan.reasons:
-        console.print(f"  {reason}", highlight=False)
+    for line in plan_lines(job):
+        console.print(f"  {line}", highlight=False)
     mark = time.monotonic()
     with console.status("  loading the trainer"):
         from lmft.train.environment import prepare_libraries
 
         prepare_libraries()
         from lmft.train.run import run
-    adapter = run(job, console)
+    adapter = run(job, console, resumed)
 
     _headline(console, 3, "Publish the adapter", steps)
     console.print(f"  [bold]{adapter.id}[/]  ({time.monotonic() - mark:.0f} s)")

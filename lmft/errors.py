@@ -11,6 +11,7 @@
     |   +-- PortTakenError
     +-- MachineError         the machine, not the person; exit code 1
         +-- DiskFullError
+        +-- DivergedError    the loss is no number any more
         +-- EngineMissingError
         +-- EngineError      vLLM did not start, died, or answered nonsense
         +-- ProbeFailedError the served adapter is not the trained one
@@ -18,6 +19,7 @@
 
 The message says what and where, the hint says what to do. The command line prints both on
 one line; serving.gateway.errors maps the tree to HTTP. Nothing here knows of either.
+`Stopped` stands apart: no error, but the wish of a person or of the system.
 """
 
 from __future__ import annotations
@@ -99,6 +101,10 @@ class DiskFullError(MachineError):
     code = "storage_full"
 
 
+class DivergedError(MachineError):
+    code = "diverged"
+
+
 class EngineMissingError(MachineError):
     code = "engine_missing"
 
@@ -113,3 +119,16 @@ class ProbeFailedError(MachineError):
 
 class AdapterCorruptError(MachineError):
     code = "adapter_corrupt"
+
+
+class Stopped(BaseException):
+    """SIGTERM or Ctrl-C, obeyed: exit code 128 + the signal's number, as a shell would say it.
+
+    Not an Exception, so that no library takes it for a failure of its own and goes on.
+    """
+
+    def __init__(self, signal_number: int, message: str = "") -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+        self.exit_code = 128 + signal_number
+        self.message = message

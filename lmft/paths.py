@@ -45,6 +45,11 @@ def corpora_dir() -> Path:
     return home() / "corpora"
 
 
+def runs_dir() -> Path:
+    """Training runs, finished and not: see lmft.train.runs."""
+    return home() / "runs"
+
+
 def recipes_dir() -> Path:
     """The shipped recipes: beside the packages in a checkout, inside `lmft` in a wheel."""
     checkout = PACKAGE.parent / "recipes"

@@ -32,12 +32,19 @@ REQUIRED_FILES = (
     "probe.json",
     "README.md",
 )
+# What a run leaves to look at.
+OPTIONAL_FILES = ("report.html", "loss.png")
 _WEIGHT_FILES = ("adapter_model.safetensors", "adapter_config.json", "lmft_format.json")
 _RECORDED_LIBRARIES = ("lmft", "torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
 class Training(BaseModel):
-    """What the run cost and what it gained."""
+    """What the run cost and what it gained.
+
+    Attributes:
+        energy_source: `measured` by the hardware's counters, or `estimated` from its ratings.
+        peak_memory_bytes: of the GPU where there is one, else of the process.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,9 +54,18 @@ class Training(BaseModel):
     tokens: int
     seconds: float
     device: str
+    peak_memory_bytes: int | None = None
+    energy_kwh: float | None = None
+    co2_kg: float | None = None
+    energy_source: Literal["measured", "estimated"] | None = None
 
 
 class Manifest(BaseModel):
+    """Attributes:
+    method: how it was trained: `sft`, `dpo` or `kto`.
+    parent: the id of the adapter whose weights it began with; None for a fresh LoRA.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
@@ -61,6 +77,8 @@ class Manifest(BaseModel):
     quantization: str
     rank: int
     corpus_hash: str
+    method: str = "sft"
+    parent: str | None = None
     training: Training
     libraries: dict[str, str]
     files: dict[str, str]
@@ -68,7 +86,8 @@ class Manifest(BaseModel):
     @field_validator("files")
     @classmethod
     def _just_these(cls, files: dict[str, str]) -> dict[str, str]:
-        if odd := sorted(files.keys() ^ set(REQUIRED_FILES)):
+        wanted = set(REQUIRED_FILES)
+        if odd := sorted((wanted - files.keys()) | (files.keys() - wanted - set(OPTIONAL_FILES))):
             raise ValueError(f"an adapter lacks or cannot hold {', '.join(odd)}")
         return files
 
@@ -100,6 +119,8 @@ def write_manifest(
     rank: int,
     corpus_hash: str,
     training: Training,
+    method: str = "sft",
+    parent: str | None = None,
 ) -> Manifest:
     """Hash what is in `staging` and write the manifest beside it."""
     manifest = Manifest(
@@ -111,9 +132,15 @@ def write_manifest(
         quantization=quantization,
         rank=rank,
         corpus_hash=corpus_hash,
+        method=method,
+        parent=parent,
         training=training,
         libraries={name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES},
-        files={name: paths.sha256_file(staging / name) for name in REQUIRED_FILES},
+        files={
+            name: paths.sha256_file(staging / name)
+            for name in (*REQUIRED_FILES, *OPTIONAL_FILES)
+            if name in REQUIRED_FILES or (staging / name).exists()
+        },
     )
     (staging / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return manifest

@@ -40,6 +40,8 @@ def show(name: str, console: Console) -> None:
         "directory": str(adapter.path),
         "base": f"{manifest.base}, served as {manifest.variant}",
         "LoRA": f"rank {manifest.rank}, {manifest.quantization}",
+        "method": f"{manifest.method}, "
+        + (f"continued from {manifest.parent}" if manifest.parent else "from the base"),
         "trained": f"{manifest.training.steps} steps, {manifest.training.tokens:,} tokens, "
         f"{manifest.training.seconds:.0f} s on {manifest.training.device}",
         "held-out": f"{manifest.training.heldout_before:.4f} -> "

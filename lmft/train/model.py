@@ -6,20 +6,36 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.activations import FastGELUActivation, NewGELUActivation
+from transformers.models.bloom.modeling_bloom import BloomGelu
+from transformers.pytorch_utils import Conv1D
 
 from lmft.bases import Base
+from lmft.train import processes
+from lmft.train.fast.compiling import compile_blocks
+from lmft.train.fast.install import install
 from lmft.train.plan import Plan
 from lmft.train.recipe import Lora
 
+# Every name that the configs of causal LMs have for dropout; a probability each.
 _DROPOUT_KEYS = (
-    "attn_pdrop",
-    "embd_pdrop",
-    "resid_pdrop",
+    "activation_dropout",
     "attention_dropout",
-    "hidden_dropout",
+    "attn_pdrop",
     "dropout",
+    "embd_pdrop",
+    "embed_dropout",
+    "hidden_dropout",
+    "layerdrop",
+    "resid_dropout",
+    "resid_pdrop",
 )
+# Where a config says how attention scores are capped (Gemma 2).
+_SCORE_CAP = "attn_logit_softcapping"
+# The tanh formula of gelu, written out as six to eight operations.
+_EAGER_GELUS = (NewGELUActivation, FastGELUActivation, BloomGelu)
 
 
 def compute_dtype(plan: Plan) -> torch.dtype:
@@ -30,15 +46,13 @@ def compute_dtype(plan: Plan) -> torch.dtype:
 def load_base(base: Base, plan: Plan) -> Any:
     """The base, frozen, on the plan's device: NF4 linears, everything else in the compute type.
 
-    Dropout is off (a frozen base needs none) and GPT-2's eager gelu is replaced by the fused
-    one of the same formula.
+    Dropout is off (a frozen base needs none) and eager gelus, such as GPT-2's, are replaced by
+    the fused one of the same formula.
     """
     config = AutoConfig.from_pretrained(base.path)
     for key in _DROPOUT_KEYS:
         if hasattr(config, key):
             setattr(config, key, 0.0)
-    if getattr(config, "activation_function", None) == "gelu_new":
-        config.activation_function = "gelu_pytorch_tanh"
     quantization = None
     if plan.quantization == "nf4":
         quantization = BitsAndBytesConfig(
@@ -46,6 +60,8 @@ def load_base(base: Base, plan: Plan) -> Any:
             bnb_4bit_quant_type="nf4",
             bnb_4bit_compute_dtype=compute_dtype(plan),
             bnb_4bit_use_double_quant=False,
+            # FSDP can shard only what looks like numbers.
+            bnb_4bit_quant_storage=compute_dtype(plan) if processes.sharded() else torch.uint8,
         )
     model = AutoModelForCausalLM.from_pretrained(
         base.path,
@@ -54,11 +70,21 @@ def load_base(base: Base, plan: Plan) -> Any:
         # bitsandbytes dequantises into the type of the activations; the served variant is
         # written in that type too, so that both multiply the very same numbers.
         dtype=compute_dtype(plan),
-        device_map={"": plan.device} if plan.device == "cuda" else None,
+        device_map={"": processes.loading_device(plan.device)} if plan.device == "cuda" else None,
+        # transformers' other implementations leave the cap out.
+        attn_implementation="eager" if getattr(config, _SCORE_CAP, None) is not None else None,
     )
     disable_cpu_repacking(model)
+    _fuse_gelu(model)
     model.requires_grad_(False)
     return model
+
+
+def _fuse_gelu(model: Any) -> None:
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, _EAGER_GELUS):
+                setattr(module, name, nn.GELU(approximate="tanh"))
 
 
 def disable_cpu_repacking(model: Any) -> None:
@@ -82,7 +108,10 @@ def four_bit_modules(model: Any) -> dict[str, Any]:
 
 
 def add_lora(model: Any, lora: Lora, seed: int) -> Any:
-    """A LoRA on every linear layer of the blocks; the masters are fp32."""
+    """A LoRA on every linear layer of the blocks; the masters are fp32, whatever the base is.
+
+    In 16 bits small updates of a master would round away.
+    """
     torch.manual_seed(seed)
     config = LoraConfig(
         r=lora.rank,
@@ -90,14 +119,16 @@ def add_lora(model: Any, lora: Lora, seed: int) -> Any:
         lora_dropout=lora.dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
+        # GPT-2's layers are stored transposed, unless they were quantised.
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
-    peft_model = get_peft_model(model, config)
-    restore_fp32_masters(peft_model)
-    return peft_model
+    return get_peft_model(model, config, autocast_adapter_dtype=True)
 
 
-def restore_fp32_masters(model: Any) -> None:
-    """TRL casts the LoRA of a quantised base to bf16, where small updates round away."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+def load_trainable(base: Base, plan: Plan, lora: Lora, seed: int) -> Any:
+    """The base with a fresh LoRA and everything that makes it fast, ready for the trainer."""
+    model = add_lora(load_base(base, plan), lora, seed)
+    install(model, keep_dequantised=plan.keep_dequantised)
+    if plan.compile:
+        compile_blocks(model)
+    return model

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from lmft import machine
 from lmft.bases import Base
 from lmft.dataset.blocks import Blocks
+from lmft.train import processes
+from lmft.train.fit import fit_into
+from lmft.train.memory import Memory
 from lmft.train.recipe import Recipe
+from lmft.train.room import Room
+from lmft.train.shape import shape_of
+from lmft.train.speed import choose_compile
+
+# From here on 4-bit saves more memory than it costs quality.
+_LARGE_BASE = 1e9
+_STEPS_WANTED = 100
+_MIN_STEP_TOKENS = 1024
+_MAX_STEP_TOKENS = {"cpu": 4096, "cuda": 16384}
+_BLOCK_TOKENS = {"cpu": 256, "cuda": 1024}
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,15 @@ class Plan:
         device: `cuda` or `cpu`.
         compute_dtype: torch's name of the type of activations and matmuls; LoRA masters are
             always fp32.
-        block_tokens, batch_blocks: T and B of the blocks of one step.
+        block_tokens, batch_blocks: T and B of the blocks of one step, of all processes together.
+        reasons: a line for each choice, for people.
+        micro_blocks, accumulation: a step is `accumulation` passes over `micro_blocks` blocks,
+            in each process.
+        activation_checkpointing: compute activations again in the backward pass, to save memory.
+        keep_dequantised: hold 4-bit weights dequantised too, to save dequantising them.
+        compile: torch.compile the transformer blocks.
+        memory: what a step is expected to take; None where nobody counted.
+        free_bytes: memory that was free when this was planned; 0 where the system does not say.
     """
 
     device: str
@@ -29,6 +50,22 @@ class Plan:
     batch_blocks: int
     steps: int
     reasons: tuple[str, ...]
+    micro_blocks: int = 1
+    accumulation: int = 1
+    activation_checkpointing: bool = False
+    keep_dequantised: bool = False
+    compile: bool = False
+    memory: Memory | None = None
+    free_bytes: int = 0
+
+    @property
+    def step_tokens(self) -> int:
+        return self.batch_blocks * self.block_tokens
+
+    @property
+    def tokens(self) -> int:
+        """Of all steps."""
+        return self.steps * self.step_tokens
 
 
 def compute_device() -> tuple[str, str, str]:
@@ -42,45 +79,111 @@ def compute_device() -> tuple[str, str, str]:
 
 
 def choose_block_tokens(recipe: Recipe, base: Base, n_train_tokens: int) -> tuple[int, str]:
-    """T, and the reason where the recipe leaves it open (else empty)."""
-    wanted_tokens, reason = recipe.training.block_tokens, ""
-    if wanted_tokens == "auto":
+    """T, and the reason where the recipe leaves it open or cannot have it (else empty)."""
+    wanted, reason = recipe.training.block_tokens, ""
+    if wanted == "auto":
         device, _, _ = compute_device()
-        wanted_tokens = 256 if device == "cpu" else 1024
-        reason = f"block_tokens {wanted_tokens}: short blocks keep attention cheap on a {device}"
-    return min(wanted_tokens, base.context_length, n_train_tokens), reason
+        wanted = _BLOCK_TOKENS[device]
+        reason = f"block_tokens {wanted}: short blocks keep attention cheap on a {device}"
+    for limit, what in (
+        (base.context_length, "the base can look back no further"),
+        (shape_of(base).window or wanted, "the base's attention slides over that many"),
+        (n_train_tokens, "the text has no more"),
+    ):
+        if limit < wanted:
+            wanted, reason = limit, f"block_tokens {limit}: {what}"
+    return wanted, reason
 
 
 def make_plan(recipe: Recipe, base: Base, blocks: Blocks, block_reason: str) -> Plan:
-    """Choose what the recipe leaves open, for the blocks of one epoch."""
+    """Choose what the recipe leaves open, for the blocks of one epoch.
+
+    Raises:
+        MachineError: it does not fit into the free memory; says what would.
+    """
     device, dtype, why_dtype = compute_device()
-    reasons = [f"compute {dtype}: {why_dtype}"]
-
-    quantization = recipe.quantization
-    if quantization == "auto":
-        quantization = "nf4" if base.n_parameters > 1e9 else "none"
-        reasons.append(
-            f"quantization {quantization}: the base has {base.n_parameters / 1e6:.0f}M parameters, "
-            "and 4-bit saves nothing below about 1B"
-        )
-    elif quantization == "nf4" and base.n_parameters < 1e9:
-        reasons.append("quantization nf4: as the recipe says (below 1B it costs some quality)")
-
-    if block_reason:
-        reasons.append(block_reason)
+    shape = shape_of(base)
     n_blocks, block_tokens = blocks.ids_NT.shape
-
-    if recipe.training.batch_blocks == "auto":
-        # Small data wants many small steps (at least 100 where there are tokens enough) of
-        # 1k to 4k tokens; large data wants the widest matmuls.
-        per_step = recipe.training.epochs * blocks.n_tokens / 100
-        per_step = min(max(per_step, 1024), 4096 if device == "cpu" else 16384)
-        batch_blocks = max(1, round(per_step / block_tokens))
-        reasons.append(
-            f"batch_blocks {batch_blocks}: {batch_blocks * block_tokens} tokens a step, "
-            "aiming at 100 steps or more"
-        )
-    else:
-        batch_blocks = recipe.training.batch_blocks
+    batch_blocks, why_batch = _choose_batch(recipe, device, block_tokens, blocks.n_tokens)
     steps = max(1, math.ceil(recipe.training.epochs * math.ceil(n_blocks / batch_blocks)))
-    return Plan(device, quantization, dtype, block_tokens, batch_blocks, steps, tuple(reasons))
+    quantization, why_quantization = _choose_quantization(recipe, base)
+    fit = fit_into(
+        recipe,
+        base,
+        shape,
+        Room.on(device),
+        dtype=dtype,
+        quantization=quantization,
+        block_tokens=block_tokens,
+        step_blocks=batch_blocks // processes.count(),
+    )
+    if fit.quantization != quantization:
+        quantization, why_quantization = fit.quantization, "unquantised it does not fit"
+    tokens = steps * batch_blocks * block_tokens
+    compiles, why_compile = choose_compile(recipe, shape, device, dtype, block_tokens, tokens)
+    reasons = [
+        f"compute {dtype}: {why_dtype}",
+        f"quantization {quantization}: {why_quantization}",
+        block_reason,
+        why_batch,
+        *fit.reasons,
+        why_compile,
+    ]
+    return Plan(
+        device,
+        quantization,
+        dtype,
+        block_tokens,
+        batch_blocks,
+        steps,
+        tuple(reason for reason in reasons if reason),
+        micro_blocks=fit.micro_blocks,
+        accumulation=fit.accumulation,
+        activation_checkpointing=fit.checkpointing,
+        keep_dequantised=fit.keep_dequantised,
+        compile=compiles,
+        memory=fit.memory,
+        free_bytes=fit.free_bytes,
+    )
+
+
+def rows_together(recipe: Recipe) -> int:
+    """Blocks that cannot be parted: preferences come as pairs of answers."""
+    return 1 if recipe.method == "sft" else 2
+
+
+def _choose_quantization(recipe: Recipe, base: Base) -> tuple[str, str]:
+    size = f"the base has {base.n_parameters / 1e6:.0f}M parameters"
+    large = base.n_parameters > _LARGE_BASE
+    if recipe.quantization == "auto":
+        if large:
+            return "nf4", f"{size}, and 4-bit takes a quarter of the memory"
+        return "none", f"{size}, and 4-bit saves little below about 1B"
+    costs = recipe.quantization == "nf4" and not large
+    return recipe.quantization, "as the recipe says" + (
+        " (below 1B it costs some quality)" if costs else ""
+    )
+
+
+def _choose_batch(recipe: Recipe, device: str, block_tokens: int, n_tokens: int) -> tuple[int, str]:
+    """B of a step, and the reason where it is not simply the recipe's.
+
+    Small data wants many small steps (at least 100 where there are tokens enough) of 1k to 4k
+    tokens; large data wants the widest matmuls.
+    """
+    reason = ""
+    if recipe.training.batch_blocks != "auto":
+        wanted = recipe.training.batch_blocks
+    else:
+        per_step = recipe.training.epochs * n_tokens / _STEPS_WANTED
+        per_step = min(max(per_step, _MIN_STEP_TOKENS), _MAX_STEP_TOKENS[device])
+        wanted = max(1, round(per_step / block_tokens))
+        reason = (
+            f"batch_blocks {wanted}: {wanted * block_tokens} tokens a step, "
+            f"aiming at {_STEPS_WANTED} steps or more"
+        )
+    together = processes.count() * rows_together(recipe)
+    batch = math.ceil(wanted / together) * together
+    if batch != wanted:
+        reason = f"batch_blocks {batch}: {wanted}, rounded up to what {together} share evenly"
+    return batch, reason

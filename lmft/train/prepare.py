@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lmft import paths
 from lmft.bases import Base, resolve_base
 from lmft.corpus.build import Settings
-from lmft.corpus.cast import rename
 from lmft.corpus.compiled import corpus_for
-from lmft.corpus.kinds import TALK
+from lmft.corpus.kinds import TALK, TEXT
 from lmft.corpus.sentences import whole_sentences
 from lmft.corpus.store import REPORT_FILE, Corpus
 from lmft.dataset.blocks import Blocks, pack
 from lmft.dataset.encode import Encoded, Encoder
+from lmft.dataset.pairs import PairSides, chosen_conversations, encode_pairs
 from lmft.dataset.preflight import Preflight, preflight
-from lmft.errors import CorpusError, RecipeError
+from lmft.errors import RecipeError
 from lmft.format.contract import FormatContract, Speakers, default_stops
 from lmft.format.fold import fold_quotes
+from lmft.registry.adapters import Adapter
 from lmft.report.html import render_html
+from lmft.train import processes
+from lmft.train.continued import take_over
+from lmft.train.disk import required_disk_bytes
+from lmft.train.fitting import renamed, require_kind
 from lmft.train.plan import Plan, choose_block_tokens, make_plan
 from lmft.train.recipe import Recipe
 from lmft.train.servable import RANKS, require_servable
+from lmft.train.shape import shape_of
+from lmft.train.watch.trackers import require_trackers
 
-# Adapter, Adam's two moments in the scratch directory, and slack.
-_ADAPTER_DISK_BYTES = 100_000_000
 _OPENING_CHARACTERS = 400
+_MIN_PAIRS, _MAX_PAIRS = 4, 32
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that is known before the first weight is loaded."""
+    """Everything that is known before the first weight is loaded.
+
+    Attributes:
+        blocks: what a step is planned for; for preferences both answers of every pair.
+        pairs: of DPO and KTO, which train on them.
+        heldout: what the held-out loss is measured on; of preferences the chosen answers.
+        parent: the adapter that the new one goes on from.
+    """
 
     recipe: Recipe
     base: Base
@@ -42,6 +55,8 @@ class Job:
     blocks: Blocks
     heldout: list[Encoded]
     plan: Plan
+    pairs: PairSides | None = None
+    parent: Adapter | None = None
 
 
 def prepare(recipe: Recipe) -> Job:
@@ -50,17 +65,20 @@ def prepare(recipe: Recipe) -> Job:
     Raises:
         UserError: whatever is wrong with recipe, data or base; MachineError: no disk space.
     """
-    base = resolve_base(recipe.base)
+    processes.require_supported(recipe.method)
+    require_trackers(recipe.track)
+    base = processes.main_first(lambda: resolve_base(recipe.base))
     require_servable(base.architecture, base.name)
+    recipe, parent = take_over(recipe, base)
     if recipe.lora.rank > RANKS[-1]:
         raise RecipeError(
             f"lora.rank {recipe.lora.rank} cannot be served.", f"Use at most {RANKS[-1]}."
         )
-    paths.require_free(paths.adapters_dir(), _ADAPTER_DISK_BYTES, "A new adapter")
+    paths.require_free(paths.adapters_dir(), required_disk_bytes(recipe, base), "A new adapter")
     settings = Settings(heldout_share=recipe.heldout_share, **recipe.corpus.model_dump())
-    corpus = corpus_for(Path(recipe.data), settings)
-    _require_kind(corpus, recipe)
-    corpus = _renamed(corpus, recipe)
+    corpus = processes.main_first(lambda: corpus_for(Path(recipe.data), settings))
+    require_kind(corpus.info.kind, recipe)
+    corpus = renamed(corpus, recipe)
     encoder = Encoder(base.path, base.eos_token, straight_quotes=base.fold_quotes)
     contract = _contract(recipe, base, corpus, encoder.eos_token)
     seen = preflight(
@@ -72,59 +90,64 @@ def prepare(recipe: Recipe) -> Job:
         base.context_length,
         contract.speakers,
     )
-    _keep_report(corpus, seen)
+    if processes.is_main():
+        _keep_report(corpus, seen)
     seen.require(recipe.data)
-    heldout = list(encoder.encode_all(corpus.heldout, contract.speakers))
-    block_tokens, reason = choose_block_tokens(recipe, base, seen.train.n_tokens)
-    blocks = pack(list(encoder.encode_all(corpus.train, contract.speakers)), block_tokens)
-    plan = make_plan(recipe, base, blocks, reason)
-    return Job(recipe, base, corpus, encoder, contract, seen, blocks, heldout, plan)
-
-
-def _require_kind(corpus: Corpus, recipe: Recipe) -> None:
-    wanted, found = recipe.format.kind, corpus.info.kind
-    if (found in TALK) == (wanted in TALK) and found != "preference":
-        return
-    hint = "Set format.kind to adventure or story."
-    if found in TALK:
-        hint = (
-            "Set format.kind to chat (the recipe `character` does), or make stories of them: "
-            "--set corpus.kind=story, or lmft corpus build TEXT --kind story -o DIR."
+    if recipe.method == "sft":
+        heldout = list(encoder.encode_all(corpus.heldout, contract.speakers))
+        block_tokens, reason = choose_block_tokens(recipe, base, seen.train.n_tokens)
+        blocks = pack(
+            encoder.encode_all(corpus.train, contract.speakers),
+            block_tokens,
+            encoder.start_id,
+            always_start=encoder.always_start,
         )
-    elif found == "preference":
-        hint = "lmft trains on stories and conversations; preferences come with DPO."
-    noun = {"chat": "conversations", "instruct": "instructions", "preference": "preferences"}
-    raise CorpusError(
-        f"{recipe.data} holds {noun.get(found, 'stories')}, but the recipe's format.kind is "
-        f"{wanted}.",
-        hint,
+        plan = processes.agree(make_plan(recipe, base, blocks, reason))
+        return Job(
+            recipe, base, corpus, encoder, contract, seen, blocks, heldout, plan, parent=parent
+        )
+    pairs = _pairs(recipe, base, corpus, encoder, contract.speakers)
+    chosen = chosen_conversations(corpus.heldout)
+    heldout = list(encoder.encode_all(chosen, contract.speakers))
+    blocks = pairs.train.as_blocks(pairs.longest)
+    recipe, reason = _pairs_a_step(recipe, pairs)
+    plan = processes.agree(make_plan(recipe, base, blocks, reason))
+    return Job(recipe, base, corpus, encoder, contract, seen, blocks, heldout, plan, pairs, parent)
+
+
+def _pairs(
+    recipe: Recipe, base: Base, corpus: Corpus, encoder: Encoder, speakers: Speakers | None
+) -> PairSides:
+    wanted = recipe.training.block_tokens
+    most = min(base.context_length, shape_of(base).window or base.context_length)
+    if wanted != "auto":
+        most = min(wanted, most)
+    train, heldout = (
+        encode_pairs(side, encoder, speakers, most) for side in (corpus.train, corpus.heldout)
     )
+    return PairSides(train, heldout)
 
 
-def _renamed(corpus: Corpus, recipe: Recipe) -> Corpus:
-    """The corpus with the recipe's names for its two parts: trained under as they are served.
+def _pairs_a_step(recipe: Recipe, pairs: PairSides) -> tuple[Recipe, str]:
+    """The recipe with a batch of whole pairs, and the reasons of what was chosen.
 
-    Raises:
-        RecipeError: another one in the corpus has that name.
+    Small data wants many small steps; about 32 pairs is what DPO and KTO are trained with on
+    large data.
     """
-    speakers, cast = recipe.format.speakers, corpus.info.cast
-    if speakers is None or cast is None:
-        return corpus
-    names = {cast.model: speakers.assistant, cast.you: speakers.user}
-    taken = {cast.model, cast.you, *cast.others, *(one.name for one in corpus.info.speakers)}
-    for part, (old, new) in zip(("assistant", "user"), names.items(), strict=True):
-        if new != old and new in taken:
-            choice = "model_plays" if part == "assistant" else "you_play"
-            raise RecipeError(
-                f"format.speakers.{part} is {new}, but {new} is another one in {recipe.data}; "
-                f"it would become {old}'s name.",
-                f"Give another name, or set corpus.{choice} to {new} without format.speakers.",
-            )
-    return replace(
-        corpus,
-        train=tuple(rename(document, names) for document in corpus.train),
-        heldout=tuple(rename(document, names) for document in corpus.heldout),
-    )
+    reason = f"block_tokens {pairs.longest}: the longest answer with its prompt"
+    if n_cut := pairs.train.n_cut + pairs.heldout.n_cut:
+        reason += f"; {n_cut} prompt(s) lost their oldest turns to fit"
+    training = recipe.training
+    if training.batch_blocks == "auto":
+        n_pairs = len(pairs.train)
+        per_step = round(training.epochs * n_pairs / 100)
+        per_step = min(max(per_step, _MIN_PAIRS), _MAX_PAIRS, n_pairs)
+        training = training.model_copy(update={"batch_blocks": 2 * per_step})
+        reason += f"; batch_blocks {2 * per_step}: {per_step} pairs a step, two answers each"
+    if training.compile == "auto":
+        # Every batch has a length of its own, and each would be compiled anew.
+        training = training.model_copy(update={"compile": False})
+    return recipe.model_copy(update={"training": training}), reason
 
 
 def _keep_report(corpus: Corpus, seen: Preflight) -> None:
@@ -164,7 +187,7 @@ def _contract(recipe: Recipe, base: Base, corpus: Corpus, eos: str) -> FormatCon
 
 def _opening(corpus: Corpus) -> str | None:
     """The beginning of a story that was held out: in the corpus's manner, but never learnt."""
-    if corpus.info.kind in TALK:
+    if corpus.info.kind not in TEXT:
         return None
     beginnings = [story for story in corpus.heldout if story.begins] or corpus.heldout
     paragraph = beginnings[0].text.strip().split("\n", 1)[0]

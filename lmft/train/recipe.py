@@ -35,8 +35,15 @@ def _count_or_auto(value: Any) -> Any:
     return value
 
 
+def _switch_or_auto(value: Any) -> Any:
+    if value != "auto" and not isinstance(value, bool):
+        raise ValueError("must be `auto`, true or false")
+    return value
+
+
 Number = Annotated[float, BeforeValidator(_number_text), Field(allow_inf_nan=False)]
 Count = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
+Switch = Annotated[bool | Literal["auto"], BeforeValidator(_switch_or_auto)]
 # ValueError: bytes that are not UTF-8, a date in month 13. RecursionError: brackets without end.
 _YAML_FAULTS = (yaml.YAMLError, ValueError, RecursionError)
 _OF_ITS_TEXT = (
@@ -85,8 +92,27 @@ class Training(_Section):
     learning_rate: Number = Field(default=1e-3, gt=0, lt=1)
     block_tokens: Count = "auto"
     batch_blocks: Count = "auto"
+    micro_blocks: Count = "auto"
+    activation_checkpointing: Switch = "auto"
+    compile: Switch = "auto"
     warmup_share: Number = Field(default=0.05, ge=0, le=0.5)
+    evaluations: int = Field(default=4, ge=1, le=100)
+    checkpoint_minutes: Number = Field(default=5.0, ge=0)
     seed: int = Field(default=1, ge=0, lt=2**32)
+
+
+class Preference(_Section):
+    """How strongly preferences pull away from the base; see lmft.train.preference."""
+
+    beta: Number = Field(default=0.1, gt=0, le=10)
+
+
+class Energy(_Section):
+    """What the run report makes of the energy that was used."""
+
+    price_per_kwh: Number | None = Field(default=None, ge=0)
+    currency: str = Field(default="EUR", min_length=1, max_length=8)
+    country: str = Field(default="", pattern=r"^([A-Z]{3})?$")
 
 
 class Recipe(_Section):
@@ -95,6 +121,8 @@ class Recipe(_Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
     base: str = "embedded"
     data: str
+    method: Literal["sft", "dpo", "kto"] = "sft"
+    continue_from: str | None = None
     heldout_share: Number = Field(default=0.1, gt=0, le=0.5)
     quantization: Literal["nf4", "none", "auto"] = "nf4"
     serve_base: Literal["dequantized", "original"] = "dequantized"
@@ -102,6 +130,9 @@ class Recipe(_Section):
     format: Format = Format()
     lora: Lora = Lora()
     training: Training = Training()
+    preference: Preference = Preference()
+    energy: Energy = Energy()
+    track: tuple[Literal["wandb", "mlflow"], ...] = ()
 
 
 def find_recipe(name: str) -> Path:

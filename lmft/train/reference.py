@@ -16,6 +16,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from lmft.dataset.encode import Encoded
+from lmft.train import processes
 from lmft.train.model import compute_dtype
 from lmft.train.plan import Plan
 
@@ -35,7 +36,7 @@ def write_reference(
     but the first under base and adapter, and the adapter's greedy continuation with the gap
     between the two best log-probabilities at each step.
     """
-    device, dtype = plan.device, compute_dtype(plan)
+    device, dtype = processes.loading_device(plan.device), compute_dtype(plan)
     model = AutoModelForCausalLM.from_pretrained(variant, dtype=dtype).to(device)
     model = PeftModel.from_pretrained(model, adapter).to(dtype).eval()
     prompts = []

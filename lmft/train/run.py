@@ -1,135 +1,140 @@
-"""One training job from what was prepared to a published adapter, in the order it happens."""
+"""One training job from what was prepared to a published adapter, in the order it happens.
+
+lmft.train.survive decides what a failure means; a job that was cut short goes on here too,
+from its newest checkpoint, and straight to publishing when its last step is done.
+"""
 
 from __future__ import annotations
 
-import gc
-import json
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from transformers import TrainerCallback
 
-from lmft import ids, paths
-from lmft.bases import Base
-from lmft.eval.heldout import heldout_nats_per_byte
-from lmft.eval.samples import sample
-from lmft.registry.adapters import Adapter, Training, get_adapter, write_manifest
-from lmft.registry.card import model_card
-from lmft.train.model import add_lora, load_base
+from lmft import paths
+from lmft.registry.adapters import Adapter, Training, get_adapter
+from lmft.train import processes
+from lmft.train.checkpoint import KEPT, Checkpoints, step_of
+from lmft.train.jobkey import JobKey, frozen
+from lmft.train.loaded import LoadedModel
 from lmft.train.plan import Plan
+from lmft.train.preference.trainer import make_preference_trainer
 from lmft.train.prepare import Job
-from lmft.train.progress import TrainingProgress
-from lmft.train.recipe import Recipe, dump_recipe
-from lmft.train.reference import write_reference
+from lmft.train.publish import Fit, publish
+from lmft.train.record import Tuning
+from lmft.train.runs import Run, create_run
+from lmft.train.stopping import StopSignals
+from lmft.train.survive import Keeper, recorded, until_it_fits
 from lmft.train.trainer import make_trainer
-from lmft.train.variant import export_variant, variant_name
+from lmft.train.watch.watch import Watch
+
+# Weight and Adam's two moments of each trained parameter, fp32.
+_CHECKPOINT_BYTES = 12
 
 
-@dataclass(frozen=True)
-class Fit:
-    """A trained model that is not saved yet."""
+def run(job: Job, console: Console, resumed: Run | None = None) -> Adapter:
+    """Train, measure, export, publish. Nothing half-written stays behind on any failure.
 
-    model: Any
-    training: Training
-    metrics: list[dict[str, float]]
+    Args:
+        resumed: the run that this job goes on with; None begins a new one.
+
+    Raises:
+        Stopped: on SIGTERM or Ctrl-C, with the step kept and how to go on.
+        DivergedError, DiskFullError, MachineError: see lmft.train.survive; resumable where said.
+    """
+    recipe = frozen(job.recipe, job.plan)
+    key = JobKey.of(recipe, job.base.hash, job.corpus.info.hash)
+    with StopSignals() as signals, resumed or create_run(recipe, key, job.base.alias) as run:
+        run.require(key)
+        with recorded(run, recipe.training.learning_rate):
+            return _run(job, run, key, signals, console)
 
 
-def run(job: Job, console: Console) -> Adapter:
-    """Train, measure, export, publish. Nothing half-written stays behind on any failure."""
+def _run(job: Job, run: Run, key: JobKey, signals: StopSignals, console: Console) -> Adapter:
+    console.print(f"  run {run.id}", highlight=False)
+    checkpoints = processes.main_first(
+        lambda: Checkpoints(run.checkpoints_dir, run.directory / "quarantine", key)
+    )
+    if not (paths.adapters_dir() / run.adapter_id.directory).is_dir():
+        publish(job, _train(job, run, checkpoints, signals, console), run, console)
+    # Else it was published by an attempt that died before it could say so.
+    if processes.is_main():
+        run.end("published", "published")
+        checkpoints.remove()
+    processes.from_main(str)
+    processes.leave()
+    return get_adapter(str(run.adapter_id))
+
+
+def _train(
+    job: Job, run: Run, checkpoints: Checkpoints, signals: StopSignals, console: Console
+) -> Fit:
+    loaded = LoadedModel(job)
+
+    def attempt(plan: Plan) -> Fit:
+        return _attempt(replace(job, plan=plan), loaded, run, checkpoints, signals, console)
+
+    return until_it_fits(run.tuned(job.plan), run, console, attempt)
+
+
+def _attempt(
+    job: Job,
+    loaded: LoadedModel,
+    run: Run,
+    checkpoints: Checkpoints,
+    signals: StopSignals,
+    console: Console,
+) -> Fit:
+    """Load, and train from the newest checkpoint on, watched."""
     recipe, base, plan = job.recipe, job.base, job.plan
-    fit = _fit(job, console)
-    variant = variant_name(base, plan, recipe.serve_base)
-    with console.status("  writing samples and the served base"):
-        samples = sample(fit.model, job.heldout, job.encoder, job.contract)
-        variant_path = export_variant(base, plan, fit.model, variant)
-    adapter_id = ids.mint_adapter_id(base.alias, recipe.name)
-    with paths.publishing(paths.adapters_dir() / adapter_id.directory) as staging:
-        _save_weights(fit.model, staging, base)
-        training, metrics = fit.training, fit.metrics
-        # The reference loads the served base: make room for it first.
-        del fit
-        gc.collect()
-        with console.status("  writing what the server must reproduce"):
-            write_reference(variant_path, staging, job.heldout, plan)
-        job.contract.write(staging)
-        (staging / "recipe.yaml").write_text(dump_recipe(_frozen(recipe, plan)), encoding="utf-8")
-        _write_lines(staging / "metrics.jsonl", metrics)
-        _write_lines(staging / "samples.jsonl", samples)
-        card = model_card(adapter_id, base, recipe, job.corpus.info, training)
-        (staging / "README.md").write_text(card, encoding="utf-8")
-        write_manifest(
-            staging,
-            adapter_id=adapter_id,
-            base=base.name,
-            base_hash=base.hash,
-            variant=variant,
-            quantization=plan.quantization,
-            rank=recipe.lora.rank,
-            corpus_hash=job.corpus.info.hash,
-            training=training,
-        )
-    return get_adapter(str(adapter_id))
-
-
-def _fit(job: Job, console: Console) -> Fit:
-    """Load, measure, train, measure again."""
-    recipe, base, plan = job.recipe, job.base, job.plan
+    checkpoint = processes.main_first(
+        lambda: checkpoints.newest(lambda text: console.print(f"  {text}", style="yellow"))
+    )
+    first_step = step_of(checkpoint) if checkpoint else 0
+    run.begin(frozen(recipe, plan), Tuning.of(plan), first_step)
+    if checkpoint:
+        console.print(f"  going on from step {first_step} of {plan.steps}", highlight=False)
     with console.status(f"  loading {base.name}"):
-        model = add_lora(load_base(base, plan), recipe.lora, recipe.training.seed)
-    window = min(base.context_length, 1024)
-
-    def heldout_loss() -> float:
-        with console.status("  measuring the held-out loss"):
-            return heldout_nats_per_byte(model, job.heldout, job.encoder.eos_id, window)
-
-    before = heldout_loss()
-    console.print(f"  held-out loss before: {before:.4f} nats per byte")
-    progress = TrainingProgress(console, plan.batch_blocks * plan.block_tokens)
+        model = loaded.at_the_beginning(plan)
+    n_trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
+    paths.require_free(
+        run.directory, (KEPT + 1) * _CHECKPOINT_BYTES * n_trained, "Checkpoints of this run"
+    )
+    keeper = Keeper(run, signals, recipe.training.checkpoint_minutes)
     with (
-        paths.disk_errors(Path(tempfile.gettempdir())),
-        tempfile.TemporaryDirectory(prefix="lmft-train-") as scratch,
+        paths.disk_errors(run.directory),
+        Watch(
+            job, model, run.directory, console, resumed_at=first_step if checkpoint else None
+        ) as watch,
     ):
-        trainer = make_trainer(model, job.blocks, recipe, base, plan, Path(scratch), [progress])
-        try:
-            trainer.train()
-        finally:
-            progress.close()
-    after = heldout_loss()
-    console.print(f"  held-out loss after:  {after:.4f} nats per byte ({after / before - 1:+.1%})")
-    training = Training(
-        heldout_before=round(before, 6),
-        heldout_after=round(after, 6),
+        with signals.deferred(), tempfile.TemporaryDirectory(prefix="lmft-train-") as scratch:
+            trainer = _trainer(model, job, Path(scratch), [keeper, *watch.callbacks])
+            trainer.checkpoints = checkpoints
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        watch.finish()
+    return Fit(model, _training(plan, watch))
+
+
+def _trainer(model: Any, job: Job, scratch: Path, callbacks: Sequence[TrainerCallback]) -> Any:
+    if job.pairs is not None:
+        return make_preference_trainer(model, job, job.plan, scratch, callbacks)
+    return make_trainer(model, job.blocks, job.recipe, job.plan, scratch, callbacks)
+
+
+def _training(plan: Plan, watch: Watch) -> Training:
+    return Training(
+        heldout_before=round(watch.heldout_before, 6),
+        heldout_after=round(watch.heldout_after, 6),
         steps=plan.steps,
-        tokens=plan.steps * plan.batch_blocks * plan.block_tokens,
-        seconds=round(progress.seconds, 1),
+        tokens=plan.tokens,
+        seconds=round(watch.seconds, 1),
         device=plan.device,
+        peak_memory_bytes=watch.peak_memory_bytes,
+        energy_kwh=watch.energy.kwh,
+        co2_kg=watch.energy.co2_kg,
+        energy_source=watch.energy.source,
     )
-    return Fit(model, training, progress.metrics)
-
-
-def _save_weights(model: Any, staging: Path, base: Base) -> None:
-    """PEFT's two files, made loadable over the served base and free of paths of this machine."""
-    model.save_pretrained(staging, safe_serialization=True, save_embedding_layers=False)
-    (staging / "README.md").unlink(missing_ok=True)
-    file = staging / "adapter_config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = base.alias
-    # The quantised GPT-2 was trained as Linear, the served one is Conv1D, which is transposed.
-    config["fan_in_fan_out"] = base.architecture == "GPT2LMHeadModel"
-    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _frozen(recipe: Recipe, plan: Plan) -> Recipe:
-    """The recipe with what `auto` became: run again, it does the same on any machine."""
-    training = recipe.training.model_copy(
-        update={"block_tokens": plan.block_tokens, "batch_blocks": plan.batch_blocks}
-    )
-    return recipe.model_copy(update={"training": training, "quantization": plan.quantization})
-
-
-def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text(text, encoding="utf-8")

@@ -17,7 +17,8 @@ from transformers.pytorch_utils import Conv1D
 
 from lmft import paths
 from lmft.bases import EXTRAS_FILE, Base
-from lmft.train.model import compute_dtype, four_bit_modules
+from lmft.train import processes
+from lmft.train.model import compute_dtype, four_bit_modules, load_base
 from lmft.train.plan import Plan
 
 VARIANT_FILE = "lmft_variant.json"
@@ -56,7 +57,8 @@ def export_variant(base: Base, plan: Plan, model: Any, name: str) -> Path:
     dtype = "auto" if original else compute_dtype(plan)
     plain = AutoModelForCausalLM.from_pretrained(base.path, dtype=dtype)
     if not original:
-        _copy_dequantised(model, plain)
+        # What FSDP cut into shards is not all here.
+        _copy_dequantised(load_base(base, plan) if processes.sharded() else model, plain)
     with paths.publishing(target) as staging:
         plain.save_pretrained(staging, safe_serialization=True)
         for file in (*_TOKENIZER_FILES, EXTRAS_FILE):

@@ -10,12 +10,20 @@ import httpx
 import openai
 import pytest
 
+from lmft.dataset.encode import Encoder
+from lmft.paths import EMBEDDED_BASE
 from lmft.registry.adapters import get_adapter
 from tests.conftest import START_SECONDS, Gateway
 
 pytestmark = pytest.mark.engine
 
 PROMPT = "You stand before a door of black oak.\n> You open the door.\n"
+
+
+def begun(text: str) -> list[int]:
+    """A prompt that begins as a document does, which raw text does not."""
+    encoder = Encoder(EMBEDDED_BASE, "<|endoftext|>", straight_quotes=True)
+    return [encoder.start_id, *encoder.text(text)]
 
 
 @pytest.fixture
@@ -92,7 +100,7 @@ def test_chat_is_rendered_with_the_characters_name_and_stops_before_the_next_tur
     # The gateway's prompt is exactly the training format.
     raw = client.completions.create(
         model=gateway.character_id,
-        prompt="Traveller: Is there a bed for the night?\nHesper:",
+        prompt=begun("Traveller: Is there a bed for the night?\nHesper:"),
         temperature=0,
         max_tokens=40,
     )
@@ -124,7 +132,7 @@ def test_a_narrator_takes_chat_messages_as_actions(client: openai.OpenAI, gatewa
     opening = get_adapter(gateway.adapter_id).contract.opening
     raw = client.completions.create(
         model=gateway.adapter_id,
-        prompt=f"{opening}\n> You take the lantern.\n",
+        prompt=begun(f"{opening}\n> You take the lantern.\n"),
         temperature=0,
         max_tokens=24,
     )

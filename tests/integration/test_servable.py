@@ -6,11 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lmft.train.servable import LORA_ARCHITECTURES, RANKS
+from lmft.train.plan import Plan
+from lmft.train.recipe import Lora
+from lmft.train.servable import COMING_ARCHITECTURES, LORA_ARCHITECTURES, RANKS
 from tests.conftest import ROOT
+from tests.integration.vllm_accepts import RANK
+from tests.tiny import ARCHITECTURES, make_base
 
 pytestmark = pytest.mark.engine
 
@@ -32,23 +38,52 @@ print(json.dumps({"lora": answer, "ranks": typing.get_args(MaxLoRARanks)}))
 """
 
 
-def ask_vllm(names: list[str]) -> dict[str, object]:
+def in_vllm(*arguments: str, asked: object) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _ASK],
-        input=json.dumps(names),
+        [sys.executable, "-W", "ignore", *arguments],
+        input=json.dumps(asked),
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         env=os.environ.copy(),
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
-    answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 
 
-def test_vllm_serves_lora_for_every_architecture_of_the_table_at_its_ranks() -> None:
-    refused = "BloomForCausalLM"
-    answer = ask_vllm([*sorted(LORA_ARCHITECTURES), refused])
-    assert answer["lora"] == {**dict.fromkeys(LORA_ARCHITECTURES, True), refused: False}
-    assert tuple(answer["ranks"]) == RANKS  # type: ignore[arg-type]
+def test_vllm_serves_lora_for_the_architectures_of_the_table_alone_at_its_ranks() -> None:
+    asked = sorted(LORA_ARCHITECTURES | COMING_ARCHITECTURES)
+    answer = in_vllm("-c", _ASK, asked=asked)
+    assert answer["lora"] == {name: name in LORA_ARCHITECTURES for name in asked}
+    assert tuple(answer["ranks"]) == RANKS
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "names",
+    [("gpt2", "opt_projected"), pytest.param(tuple(ARCHITECTURES), marks=pytest.mark.long)],
+    ids=["two", "all"],
+)
+def test_vllm_takes_our_adapters_over_the_bases_of_the_table(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Config, names and shapes, through vLLM's own LoRA manager over its own model."""
+    from lmft.train.model import add_lora, load_base
+    from lmft.train.processes import whole_adapter
+    from lmft.train.publish import _save_weights
+
+    plan = Plan("cpu", "none", "float32", 64, 4, 1, ())
+    made, seen = {}, set()
+    for name in names:
+        base = make_base(tmp_path / name, name)
+        if base.architecture in LORA_ARCHITECTURES:
+            model = add_lora(load_base(base, plan), Lora(rank=RANK), seed=1)
+            adapter = tmp_path / f"{name}-adapter"
+            _save_weights(model, whole_adapter(model), adapter, base)
+            made[name] = [str(base.path), str(adapter)]
+            seen.add(base.architecture)
+    assert seen == LORA_ARCHITECTURES or len(names) < len(ARCHITECTURES)
+    answer = in_vllm("-m", "tests.integration.vllm_accepts", asked=made)
+    assert answer == dict.fromkeys(made, "")

@@ -1,4 +1,4 @@
-"""Training for real: bitsandbytes NF4, PEFT, TRL's trainer, on the embedded base."""
+"""Training for real: bitsandbytes NF4, PEFT, the fast path, on the embedded base."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from lmft import paths
 from lmft.bases import inspect_base
-from lmft.registry.adapters import MANIFEST, REQUIRED_FILES, get_adapter, verify
+from lmft.registry.adapters import MANIFEST, OPTIONAL_FILES, REQUIRED_FILES, get_adapter, verify
 from lmft.train.recipe import load_recipe
 from tests.conftest import ROOT, Adapters, run_lmft
 
@@ -41,10 +41,11 @@ def test_training_lowers_the_heldout_loss(adapters: Adapters) -> None:
 def test_an_adapter_directory_is_complete_safe_and_verified(adapters: Adapters) -> None:
     adapter = get_adapter(adapters.adventure)
     verify(adapter)
-    assert {file.name for file in adapter.path.iterdir()} == {*REQUIRED_FILES, MANIFEST}
+    names = {file.name for file in adapter.path.iterdir()}
+    assert {*REQUIRED_FILES, MANIFEST} <= names <= {*REQUIRED_FILES, *OPTIONAL_FILES, MANIFEST}
     # The recipe names its data, so that it can be run again; nothing else holds a path.
     for file in adapter.path.iterdir():
-        if file.suffix in (".json", ".jsonl", ".md"):
+        if file.suffix in (".json", ".jsonl", ".md", ".html"):
             assert str(ROOT) not in file.read_text()
             assert paths.home().name not in file.read_text()
 
@@ -150,55 +151,6 @@ print(json.dumps({{
 """
     )
     assert result["difference"] < 1e-3 < 0.1 < result["cost_of_quantization"]
-
-
-def test_loss_and_gradients_equal_a_plain_reference_and_do_not_depend_on_the_batching() -> None:
-    result = in_process(
-        SETUP
-        + """
-import copy, tempfile
-from pathlib import Path
-import numpy as np
-from lmft.dataset.blocks import Blocks
-from lmft.train.recipe import Recipe
-from lmft.train.trainer import make_trainer
-labels = ids.clone(); labels[:, :9] = -100; labels[3, 30:] = -100
-def flat(model):
-    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-def gradients(micro):
-    model = add_lora(load_base(base, plan), Lora(), seed=1)
-    for p in model.parameters():
-        if p.requires_grad:
-            seeded = torch.Generator().manual_seed(p.numel())
-            torch.nn.init.normal_(p, std=0.02, generator=seeded)
-    trainer = make_trainer(model, Blocks(ids.numpy(), labels.numpy()),
-        Recipe(name="x", data="x"), base, plan, Path(tempfile.mkdtemp()), [])
-    trainer.model.train()
-    trained = int((labels[:, 1:] != -100).sum())
-    for rows in torch.arange(8).split(micro):
-        batch = {"input_ids": ids[rows], "labels": labels[rows]}
-        trainer.compute_loss(trainer.model, batch, num_items_in_batch=trained).backward()
-    grads = flat(trainer.model)
-    trainer.model.zero_grad()
-    plain = trainer.model(input_ids=ids, labels=labels).loss
-    plain.backward()
-    reference = flat(trainer.model)
-    fp32 = all(p.dtype == torch.float32 for p in trainer.model.parameters() if p.requires_grad)
-    return grads, reference, fp32
-whole, reference, fp32 = gradients(8)
-single, _, _ = gradients(1)
-scale = float(reference.norm())
-print(json.dumps({
-    "scale": scale, "fp32": fp32,
-    "to_reference": float((whole - reference).norm()) / scale,
-    "to_single": float((whole - single).norm()) / scale,
-}))
-"""
-    )
-    assert result["fp32"]
-    assert result["scale"] > 0
-    assert result["to_reference"] < 1e-4
-    assert result["to_single"] < 1e-4
 
 
 @pytest.mark.parametrize("recipe", ["adventure"])

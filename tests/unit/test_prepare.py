@@ -72,7 +72,7 @@ def test_the_blocks_are_the_training_side_and_the_plan_is_for_them(tmp_path: Pat
     counted = job.blocks.labels_NT[job.blocks.labels_NT >= 0]
     assert counted.tolist() == ids.tolist()
     assert job.plan.block_tokens == job.blocks.ids_NT.shape[1]
-    assert job.preflight.train.n_tokens == len(ids)
+    assert job.preflight.train.n_tokens == len(ids) + sum(d.begins for d in job.corpus.train)
 
 
 def test_a_script_names_the_speakers_and_every_name_stops_a_reply(tmp_path: Path) -> None:
@@ -142,8 +142,13 @@ def test_a_recipe_of_another_kind_says_what_to_do(tmp_path: Path) -> None:
     ]
     file = tmp_path / "preferences.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
-    with pytest.raises(CorpusError, match=r"holds preferences.*preferences come with DPO"):
+    with pytest.raises(CorpusError, match=r"holds preferences.*Set method: dpo \(or kto\)"):
         prepare(recipe("adventure", file))
+    with pytest.raises(CorpusError, match=r"holds preferences.*Set format\.kind to chat"):
+        prepare(recipe("adventure", file, "method=dpo"))
+    for method in ("dpo", "kto"):
+        with pytest.raises(CorpusError, match=rf'holds conv.*method {method} learns.*"chosen"'):
+            prepare(recipe("character", play, f"method={method}"))
 
 
 def test_what_must_not_be_trained_is_refused_before_any_weight_is_loaded(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""torch.compile, region by region: one transformer block is compiled and used for all."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def missing_compiler(device: str) -> str | None:
+    """What torch.compile would lack on this machine; None where it can work."""
+    if device == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        return "no C++ compiler"
+    if device == "cuda":
+        if find_spec("triton") is None:
+            return "no triton"
+        if not any(map(shutil.which, ("gcc", "cc", "clang"))):
+            return "no C compiler"
+    return None
+
+
+def compile_blocks(model: Any) -> int:
+    """Compile the transformer blocks of `model` in place; returns how many.
+
+    What cannot be compiled runs as it did: dynamo falls back by itself, op by op.
+    """
+    blocks = transformer_blocks(model)
+    torch._dynamo.config.suppress_errors = True
+    for block in blocks:
+        block.compile(dynamic=False)
+    return len(blocks)
+
+
+def transformer_blocks(model: Any) -> list[nn.Module]:
+    """The longest list of modules of one class: the layers."""
+    lists = [
+        list(module)
+        for module in model.modules()
+        if isinstance(module, nn.ModuleList) and len({type(one) for one in module}) == 1
+    ]
+    return max(lists, key=len, default=[])
