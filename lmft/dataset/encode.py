@@ -22,6 +22,7 @@ _BATCH_DOCUMENTS = 64
 # Unicode's white space; Python's `\s` has four control characters more.
 _WORD = re.compile(r"[^\S\x1c-\x1f]*[\S\x1c-\x1f]+|[^\S\x1c-\x1f]+")
 _MAX_WORDS = 500_000
+_MAX_WORD_LENGTH = 64
 _TRIED_TEXTS, _TRIED_CHARACTERS = 20, 5_000
 # Where a tokenizer would join over white space, or treat the beginning of a text as special.
 _TRICKY = ("a  b\n\n c\t\td \n e", " 12 345 6789.", "\n\n\nx \n\n  y", "it 's\u00a0so \u3000w")
@@ -140,12 +141,18 @@ class Encoder:
 
     def _count_words(self, texts: Sequence[str]) -> list[int]:
         words = [_WORD.findall(text) for text in texts]
-        new = set(itertools.chain.from_iterable(words)) - self._word_tokens.keys()
+        # Chinese has no spaces: what would be remembered are whole paragraphs.
+        short = {word for of_one in words for word in of_one if len(word) <= _MAX_WORD_LENGTH}
         if len(self._word_tokens) > _MAX_WORDS:
             self._word_tokens.clear()
-            new = set(itertools.chain.from_iterable(words))
+        new = short - self._word_tokens.keys()
         self._word_tokens.update(zip(new, self._count_whole(list(new)), strict=True))
-        return [sum(map(self._word_tokens.__getitem__, of_one)) for of_one in words]
+        known = self._word_tokens.get
+        return [
+            sum(count for word in of_one if (count := known(word)) is not None)
+            + sum(self._count_whole([word for word in of_one if len(word) > _MAX_WORD_LENGTH]))
+            for of_one in words
+        ]
 
     def _agrees_by_word(self, texts: Sequence[str]) -> bool:
         sample = [text[:_TRIED_CHARACTERS] for text in (*_TRICKY, *texts[:_TRIED_TEXTS])]

@@ -6,7 +6,7 @@ plan.py        what `auto` means on this machine, and why
 prepare.py     all that can be known, and refused, before the heavy imports
 environment.py what the libraries read from the environment
 model.py       the base in 4-bit with a LoRA on it
-trainer.py     TRL's trainer without what is slow in it
+trainer.py     transformers' Trainer without what is slow in it
 watch/         what the person sees meanwhile, and the run report
 variant.py     the base that is served: dequantised once
 reference.py   what the adapter answers in transformers, for the parity probe

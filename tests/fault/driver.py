@@ -151,16 +151,16 @@ def never_enough_memory(scenario: Scenario) -> None:
 
 
 class MemoryLimit(At):
-    """Until a step is done, the kernel refuses memory beyond MEMORY_BYTES more than there is.
+    """In the first step the kernel refuses memory beyond MEMORY_BYTES more than there is.
 
-    The first step: later ones use what steps before have left in the heap. No longer: where no
-    thread can start any more, transformers hangs when it loads the served base.
+    The first, since later ones use what steps before have left in the heap; and not in what
+    comes before and after it: an evaluation takes as much whatever the micro-batch is.
     """
 
     step = 0
 
     def __init__(self) -> None:
-        super().__init__(self._limit)
+        super().__init__(self._limit, always=True)
         self._before = resource.getrlimit(resource.RLIMIT_DATA)
 
     def _limit(self, model: Any) -> None:
@@ -169,8 +169,10 @@ class MemoryLimit(At):
         most = data_kib * 1024 + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, self._before[1]))
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_init_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, self._before)
+
+    on_step_end = on_init_end
 
 
 def memory_limit(scenario: Scenario) -> None:
