@@ -2,8 +2,8 @@
 
     python bench/plan.py [--quick]
 
-The embedded base at several sizes, GPT-2 of 124M and a Llama of 62M parameters with random
-weights; NF4 and none, with and without activation checkpointing. `--quick` takes four of them.
+The embedded base at several sizes, GPT-2 of 124M and two Llamas (62M; 20 layers deep) with
+random weights; NF4 and none, with and without activation checkpointing. `--quick` takes four.
 Memory does not ask how busy a machine is; times are not looked at.
 """
 
@@ -44,6 +44,10 @@ SETTINGS: tuple[tuple[str, str, int, int, tuple[str, ...]], ...] = (
     ("gpt2-124m", "none", 512, 4, (CHECKPOINTING,)),
     ("llama-62m", "none", 256, 4, ()),
     ("llama-62m", "none", 512, 4, (CHECKPOINTING,)),
+    ("llama-62m", "none", 512, 12, (CHECKPOINTING,)),
+    ("embedded", "none", 512, 64, (CHECKPOINTING,)),
+    ("llama-deep", "none", 512, 4, ()),
+    ("llama-deep", "none", 512, 4, (CHECKPOINTING,)),
 )
 N_QUICK = 4
 
@@ -63,6 +67,17 @@ def make_base(name: str, directory: Path) -> str:
         ends = {"bos_token_id": 0, "eos_token_id": 0}
         configs: dict[str, tuple[Any, torch.dtype]] = {
             "gpt2-124m": (GPT2Config(**ends), torch.float32),
+            "llama-deep": (
+                LlamaConfig(
+                    vocab_size=8192,
+                    hidden_size=384,
+                    intermediate_size=1024,
+                    num_hidden_layers=20,
+                    num_attention_heads=6,
+                    **ends,
+                ),
+                torch.bfloat16,
+            ),
             "llama-62m": (
                 LlamaConfig(
                     vocab_size=32_000,

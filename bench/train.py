@@ -90,7 +90,8 @@ def cpu_cases(scratch: Path, dtype: str) -> list[shapes.Case]:
 def measure_cpu(scratch: Path, quick: bool) -> tuple[list[dict], list[dict]]:
     emulated = not machine.cpu_has_bf16()
     n_steps, rounds = (3, 1) if quick else (5, 2)
-    compiled = not quick and missing_compiler("cpu") is None
+    # In fp32 compiling gains nothing, and `auto` leaves it; see lmft.train.planning.speed.
+    compiled = not quick and not emulated and missing_compiler("cpu") is None
     bars, rows = [], []
     for case in cpu_cases(scratch, "float32" if emulated else "bfloat16"):
         short = (

@@ -28,10 +28,12 @@ def gpus() -> tuple[Gpu, ...]:
     command = shutil.which("nvidia-smi")
     if command is None or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return ()
-    query = "--query-gpu=name,memory.total,memory.free,compute_cap"
+    query = ["--query-gpu=name,memory.total,memory.free,compute_cap"]
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        query += ["-i", visible]
     try:
         answer = subprocess.run(
-            [command, query, "--format=csv,noheader,nounits"],
+            [command, *query, "--format=csv,noheader,nounits"],
             capture_output=True,
             text=True,
             timeout=20,

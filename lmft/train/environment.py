@@ -16,6 +16,8 @@ def prepare_libraries() -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # As nvidia-smi counts GPUs, which is where the plan has its figures from.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     os.environ.setdefault("BITSANDBYTES_NOWELCOME", "1")
     import datasets
     import transformers

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from lmft import machine
+from lmft.train import processes
 
 # Part of a GPU's name: dense bf16 FLOP/s (fp16 before Ampere) with fp32 sums, watts.
 _GPUS = {
@@ -74,7 +75,9 @@ def assumed_power(device: str) -> Power:
         return Power(_WATTS_A_CORE * cores, f"{_WATTS_A_CORE} W for each of {cores} cores")
     found = _rated()
     gpu = _UNKNOWN_GPU_WATTS if found is None else found[1]
-    return Power(gpu + _HOST_WATTS, f"the GPU's rated {gpu} W and {_HOST_WATTS} W around it")
+    n_gpus = processes.count()
+    each = "the GPU's" if n_gpus == 1 else f"{n_gpus} GPUs, each"
+    return Power(n_gpus * gpu + _HOST_WATTS, f"{each} rated {gpu} W and {_HOST_WATTS} W around it")
 
 
 def _rated() -> tuple[float, int] | None:

@@ -28,13 +28,12 @@ _HEAD_CHUNKS = 3
 _MIN_HEAD_TOKENS = 16
 # PyTorch's CUDA allocator rounds sizes up and keeps what was freed.
 _CUDA_HOLES = 1.05
-# The C library's heap does not fit every new tensor into what old ones left, the less so the
-# more short-lived ones there are, as of RMSNorm and rotary positions; measured by bench/plan.py.
-# Larger tensors than its limit come from the system, and go back to it.
+# On a CPU tensors lie on the C library's heap, which does not fit every new one into what old
+# ones left, so that each layer leaves holes: this share of what autograd keeps of it, without and
+# with checkpointing. Measured (glibc 2.36); more where norms and rotary positions are made of
+# many small operations. Tensors above a limit come from the system instead, and go back to it.
+_HEAP_HOLES = {"LayerNorm": (0.25, 0.35), "RMSNorm": (0.5, 0.65)}
 _HEAP_LIMIT_BYTES = 32 << 20
-_LARGE_HOLES, _SMALL_HOLES, _SMALL_RMS_HOLES = 1.1, 1.25, 1.4
-# Layers' worth of memory that checkpointing needs to compute one layer again.
-_LARGE_LAYERS, _SMALL_LAYERS, _CUDA_LAYERS = 2, 3, 1
 # 4 bits and, for each 64 weights, their fp32 maximum.
 _NF4_BYTES = 0.5 + 4 / 64
 _MASTER_BYTES, _TRAINED_BYTES = 4, 16
@@ -119,10 +118,10 @@ def _activations(shape: Shape, setting: Setting) -> float:
     """Bytes at the worst moment of a pass: at the loss, or in the last layer's backward pass."""
     tokens, element = setting.micro_tokens, setting.element_bytes
     kept = _kept_bytes(shape, setting)
-    holes, at_once = _allocator(shape, setting)
     layers = shape.layers * kept
     if setting.checkpointing:
-        layers = shape.layers * shape.hidden * element + at_once * kept
+        # The input of every layer, and one layer that is computed again.
+        layers = shape.layers * shape.hidden * element + kept
     branches = 3 if shape.gated else 2
     in_layer = tokens * element * (branches * shape.intermediate + 2 * shape.hidden)
     if shape.whole_scores:
@@ -131,17 +130,23 @@ def _activations(shape: Shape, setting: Setting) -> float:
         in_layer += element * max(wide * high for wide, high in shape.linears)
     chunk = max(HEAD_CHUNK_BYTES[setting.device], _MIN_HEAD_TOKENS * 4 * shape.vocabulary)
     at_loss = 4 * tokens * element * shape.hidden + _HEAD_CHUNKS * chunk
-    return (tokens * layers + max(in_layer, at_loss)) * holes
-
-
-def _allocator(shape: Shape, setting: Setting) -> tuple[float, int]:
-    """How much more than the tensors the allocator holds, and the layers that checkpointing
-    has at once."""
+    needed = tokens * layers + max(in_layer, at_loss)
     if setting.device != "cpu":
-        return _CUDA_HOLES, _CUDA_LAYERS
-    if setting.micro_tokens * shape.intermediate * setting.element_bytes > _HEAP_LIMIT_BYTES:
-        return _LARGE_HOLES, _LARGE_LAYERS
-    return _SMALL_RMS_HOLES if shape.rms else _SMALL_HOLES, _SMALL_LAYERS
+        return needed * _CUDA_HOLES
+    return needed + tokens * shape.layers * kept * _heap_holes(shape, setting)
+
+
+def _heap_holes(shape: Shape, setting: Setting) -> float:
+    """As a share of what is kept of all layers."""
+    width_bytes = setting.micro_tokens * setting.element_bytes
+    if width_bytes * shape.hidden >= _HEAP_LIMIT_BYTES:
+        return 0.0
+    share = _HEAP_HOLES["RMSNorm" if shape.rms else "LayerNorm"][setting.checkpointing]
+    # GPT-2's short-lived tensors are mostly as wide as its MLP, a Llama's as its norms; and
+    # what checkpointing keeps between them is as wide as those.
+    wide = not shape.rms and not setting.checkpointing
+    beyond = width_bytes * shape.intermediate > _HEAP_LIMIT_BYTES
+    return share / 2 if wide and beyond else share
 
 
 def _kept_bytes(shape: Shape, setting: Setting) -> int:

@@ -13,6 +13,7 @@ from transformers.models.bloom.modeling_bloom import BloomGelu
 from transformers.pytorch_utils import Conv1D
 
 from lmft.bases import Base
+from lmft.errors import MachineError
 from lmft.train import processes
 from lmft.train.fast.compiling import compile_blocks
 from lmft.train.fast.install import install
@@ -49,6 +50,12 @@ def load_base(base: Base, plan: Plan) -> Any:
     Dropout is off (a frozen base needs none) and eager gelus, such as GPT-2's, are replaced by
     the fused one of the same formula.
     """
+    if plan.device == "cuda" and not torch.cuda.is_available():
+        raise MachineError(
+            "There is an NVIDIA GPU, but this torch cannot use it.",
+            "Install torch's CUDA build (LMFT_STACK=gpu make setup), or train on the CPU: "
+            "CUDA_VISIBLE_DEVICES= lmft train ...",
+        )
     config = AutoConfig.from_pretrained(base.path)
     for key in _DROPOUT_KEYS:
         if hasattr(config, key):

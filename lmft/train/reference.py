@@ -24,6 +24,8 @@ FILE_NAME = "probe.json"
 N_PROMPTS = 8
 PROMPT_TOKENS = 64
 GREEDY_TOKENS = 16
+# Of the weights' bytes: they, the adapter, and the activations of one prompt.
+_ROOM = 1.1
 
 
 @torch.inference_mode()
@@ -36,7 +38,7 @@ def write_reference(
     but the first under base and adapter, and the adapter's greedy continuation with the gap
     between the two best log-probabilities at each step.
     """
-    device, dtype = processes.loading_device(plan.device), compute_dtype(plan)
+    device, dtype = _roomy_device(variant, plan), compute_dtype(plan)
     model = AutoModelForCausalLM.from_pretrained(variant, dtype=dtype).to(device)
     model = PeftModel.from_pretrained(model, adapter).to(dtype).eval()
     prompts = []
@@ -57,6 +59,17 @@ def write_reference(
     reference = {"dtype": plan.compute_dtype, "prompts": prompts}
     (adapter / FILE_NAME).write_text(json.dumps(reference) + "\n", encoding="utf-8")
     return reference
+
+
+def _roomy_device(variant: Path, plan: Plan) -> str:
+    """Where the whole served base fits: after training in 4-bit that may not be the GPU."""
+    device: str = processes.loading_device(plan.device)
+    if plan.device == "cuda":
+        torch.cuda.empty_cache()
+        n_bytes = sum(file.stat().st_size for file in variant.glob("*.safetensors"))
+        if _ROOM * n_bytes > torch.cuda.mem_get_info()[0]:
+            return "cpu"
+    return device
 
 
 def _prompts(heldout: Sequence[Encoded]) -> list[list[int]]:

@@ -22,7 +22,6 @@ from lmft.train.checkpoint import KEPT, Checkpoints, step_of
 from lmft.train.jobkey import JobKey, frozen
 from lmft.train.loaded import LoadedModel
 from lmft.train.plan import Plan
-from lmft.train.preference.trainer import make_preference_trainer
 from lmft.train.prepare import Job
 from lmft.train.publish import Fit, publish
 from lmft.train.record import Tuning
@@ -63,7 +62,7 @@ def _run(job: Job, run: Run, key: JobKey, signals: StopSignals, console: Console
         publish(job, _train(job, run, checkpoints, signals, console), run, console)
     # Else it was published by an attempt that died before it could say so.
     if processes.is_main():
-        run.end("published", "published")
+        run.published()
         checkpoints.remove()
     processes.from_main(str)
     processes.leave()
@@ -121,6 +120,9 @@ def _attempt(
 
 def _trainer(model: Any, job: Job, scratch: Path, callbacks: Sequence[TrainerCallback]) -> Any:
     if job.pairs is not None:
+        # TRL takes a second to import, and only preferences need it.
+        from lmft.train.preference.trainer import make_preference_trainer
+
         return make_preference_trainer(model, job, job.plan, scratch, callbacks)
     return make_trainer(model, job.blocks, job.recipe, job.plan, scratch, callbacks)
 

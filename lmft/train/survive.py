@@ -95,7 +95,9 @@ def until_it_fits(plan: Plan, run: Run, console: Console, attempt: Callable[[Pla
         if not has_trained:
             raise MachineError(
                 f"The base does not fit into memory ({detail}).",
-                "Set quantization to nf4, or take a smaller base.",
+                "Take a smaller base."
+                if plan.quantization == "nf4"
+                else "Set quantization to nf4, or take a smaller base.",
             )
         smaller = with_less_memory(plan)
         run.end("out of memory", "running" if smaller else "failed", detail)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import AutocastKwargs
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -137,7 +138,16 @@ def make_trainer(
     )
     # The Trainer prints each log line by itself when its progress bar is off.
     trainer.remove_callback(PrinterCallback)
+    without_autocast(trainer)
     return trainer
+
+
+def without_autocast(trainer: Trainer) -> None:
+    """Keep of fp16 training the loss scaler only: everything has its type already.
+
+    Under autocast norms answer in fp32, which the fast pieces' in-place products do not take.
+    """
+    trainer.accelerator.autocast_handler = AutocastKwargs(enabled=False)
 
 
 def _keep_from_ddp(model: Any) -> None:

@@ -29,7 +29,7 @@ from lmft.train.preference.logprobs import answer_logprobs, reference_weights
 from lmft.train.prepare import Job
 from lmft.train.recipe import Recipe
 from lmft.train.resuming import Resuming
-from lmft.train.trainer import training_arguments
+from lmft.train.trainer import training_arguments, without_autocast
 
 # Of what TRL logs: how the two answers fare against the reference, in nats times beta. The rest
 # tells little more, and its count of tokens begins anew with every start of a process.
@@ -124,6 +124,7 @@ def make_preference_trainer(
             callbacks=list(callbacks),
         )
     trainer.remove_callback(PrinterCallback)
+    without_autocast(trainer)
     # It would set special tokens of the model, and be written into every checkpoint.
     trainer.processing_class = None
     parent = job.parent.path if job.parent is not None else None
@@ -187,7 +188,10 @@ def _config(kind: Any, arguments: TrainingArguments, beta: float, rows_per_pair:
 def _as_it_was(model: Any) -> Iterator[None]:
     """TRL adds a second adapter for its reference and casts LoRA on a quantised base to bf16."""
     masters = [(each, each.data.clone()) for each in model.parameters() if each.requires_grad]
-    yield
-    model.delete_adapter("ref")
-    for each, master in masters:
-        each.data = master
+    try:
+        yield
+    finally:
+        if "ref" in model.peft_config:
+            model.delete_adapter("ref")
+        for each, master in masters:
+            each.data = master

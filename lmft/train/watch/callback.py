@@ -8,9 +8,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from lmft.errors import DivergedError
 from lmft.train.prepare import Job
 from lmft.train.watch.bar import Bar
+from lmft.train.watch.divergence import Divergence, require_finite
 from lmft.train.watch.evaluation import choose_scope, heldout_loss, places, samples, undisturbed
 from lmft.train.watch.journal import Row
 from lmft.train.watch.rate import Rate, Smoothed
@@ -18,7 +18,7 @@ from lmft.train.watch.record import Record
 
 
 class WatchCallback(TrainerCallback):  # type: ignore[misc]
-    """Raises DivergedError where a loss is no number: what was learnt in that step is worthless."""
+    """Raises DivergedError where a loss is no number, or far above what it was."""
 
     def __init__(
         self, job: Job, record: Record, bar: Bar, rate: Rate, trackers: list[TrainerCallback]
@@ -28,6 +28,7 @@ class WatchCallback(TrainerCallback):  # type: ignore[misc]
         self._trackers = trackers
         self._places = frozenset(places(job.plan.steps, job.recipe.training.evaluations))
         self._loss, self._speed = Smoothed(), Smoothed()
+        self._divergence = Divergence()
         self._logged_step, self._logged_seconds = 0, 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
@@ -53,7 +54,8 @@ class WatchCallback(TrainerCallback):  # type: ignore[misc]
         if "loss" not in logs:
             return
         loss, step = float(logs["loss"]), state.global_step
-        _require_finite(loss, "loss", step)
+        smoothed = self._loss.add(loss)
+        self._divergence.look(smoothed, step)
         record, seconds = self._record, self._record.clock.seconds
         n_tokens = (step - self._logged_step) * record.tokens_per_step
         speed = n_tokens / max(seconds - self._logged_seconds, 1e-9)
@@ -65,7 +67,7 @@ class WatchCallback(TrainerCallback):  # type: ignore[misc]
                 state,
                 loss=round(loss, 5),
                 learning_rate=float(logs.get("learning_rate", 0.0)),
-                grad_norm=round(float(logs.get("grad_norm", 0.0)), 5),
+                grad_norm=self._grad_norm(logs, step),
                 tokens_per_second=round(speed, 1),
                 peak_memory_bytes=peak,
                 mfu=None if mfu is None else round(mfu, 4),
@@ -77,13 +79,21 @@ class WatchCallback(TrainerCallback):  # type: ignore[misc]
             replace(
                 self._bar.figures,
                 step=step,
-                loss=self._loss.add(loss),
+                loss=smoothed,
                 tokens_per_second=lately,
                 mfu=self._rate.mfu(lately),
                 seconds_left=tokens_left / lately,
                 peak_memory_bytes=peak,
             )
         )
+
+    def _grad_norm(self, logs: dict[str, float], step: int) -> float | None:
+        """In fp16 an overflow is how the loss scaler finds its scale: the step is left out."""
+        norm = float(logs.get("grad_norm", 0.0))
+        if not math.isfinite(norm) and self._job.plan.compute_dtype == "float16":
+            return None
+        require_finite(norm, "gradient's norm", step)
+        return round(norm, 5)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._record.clock.stop()
@@ -95,7 +105,7 @@ class WatchCallback(TrainerCallback):  # type: ignore[misc]
         with undisturbed(model):
             self._bar.doing("measuring held-out loss")
             loss = heldout_loss(model, job, scope.documents)
-            _require_finite(loss, "held-out loss", step)
+            require_finite(loss, "held-out loss", step)
             row = self._record.row(state, heldout_loss=loss)
             if at_an_end and not scope.is_everything:
                 row["heldout_loss_all"] = heldout_loss(model, job, job.heldout)
@@ -111,12 +121,5 @@ class WatchCallback(TrainerCallback):  # type: ignore[misc]
 def _of_preferences(logs: dict[str, float]) -> Row:
     """What the trainers of preferences log besides; see lmft.train.preference."""
     ours = ("rewards/", "kl", "heldout_accuracy", "heldout_margin")
-    return {key: round(float(logs[key]), 5) for key in logs if key.startswith(ours)}
-
-
-def _require_finite(value: float, what: str, step: int) -> None:
-    if not math.isfinite(value):
-        raise DivergedError(
-            f"Training diverged: the {what} is {value} at step {step}.",
-            "Lower training.learning_rate, for example by half.",
-        )
+    found = {key: float(logs[key]) for key in logs if key.startswith(ours)}
+    return {key: round(value, 5) if math.isfinite(value) else None for key, value in found.items()}

@@ -97,6 +97,14 @@ class EnergyMeter:
 
     def __exit__(self, *_: object) -> None:
         self._starting.join(_STOP_SECONDS)
+        # In a thread, since codecarbon waits for ever for a timer of its own that could not start
+        # for want of memory; nor may this one be able to.
+        stopping = threading.Thread(target=self._stop, name="energy", daemon=True)
+        with contextlib.suppress(RuntimeError, MemoryError):
+            stopping.start()
+            stopping.join(_STOP_SECONDS)
+
+    def _stop(self) -> None:
         if self._tracker is not None:
             with contextlib.suppress(Exception):
                 self._tracker.stop()

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import torch
 
+from lmft.train.memory import LIBRARY_BYTES
+
 
 def peak_memory_bytes(device: str) -> int:
-    """The most that tensors have taken on the GPU, or that was resident of this process.
+    """The most that was taken of the GPU, or that was resident of this process.
 
     0 where the system does not say.
     """
     if device == "cuda":
-        return torch.cuda.max_memory_allocated()
+        # What the plan counts too: tensors, the allocator's holes, and CUDA's own.
+        return torch.cuda.max_memory_reserved() + LIBRARY_BYTES["cuda"]
     # Not getrusage: its peak is inherited from the process that started this one.
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")

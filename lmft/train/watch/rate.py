@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lmft.train import processes
 from lmft.train.flops import flops_per_token, peak_flops
 from lmft.train.plan import Plan
 from lmft.train.recipe import Lora
@@ -40,7 +41,8 @@ class Rate:
             config, lora, plan.block_tokens, checkpointing=False
         )
         # A CPU's peak can only be measured, and not while others use the CPU.
-        self._peak_flops = peak_flops(plan.device) if plan.device == "cuda" else None
+        peak = peak_flops(plan.device) if plan.device == "cuda" else None
+        self._peak_flops = None if peak is None else peak * processes.count()
 
     def mfu(self, tokens_per_second: float) -> float | None:
         """A share of 1; None where no data sheet says the hardware's peak."""

@@ -26,9 +26,11 @@ class Record:
     """
 
     def __init__(
-        self, directory: Path, plan: Plan, resumed_at: int | None, *, writes: bool
+        self, directory: Path, plan: Plan, n_blocks: int, resumed_at: int | None, *, writes: bool
     ) -> None:
+        """`n_blocks`: of one epoch."""
         self.tokens_per_step = plan.step_tokens
+        self._epochs_per_step = plan.batch_blocks / n_blocks
         self._directory, self._plan = directory, plan
         self._resumed_at, self._writes = resumed_at, writes
 
@@ -69,7 +71,7 @@ class Record:
         """A row of metrics for the step that the trainer's `state` is at."""
         return {
             "step": state.global_step,
-            "epoch": round(float(state.epoch or 0.0), 4),
+            "epoch": round(state.global_step * self._epochs_per_step, 4),
             "tokens": state.global_step * self.tokens_per_step,
             "seconds": round(self.clock.seconds, 3),
             **values,

@@ -59,7 +59,9 @@ class Watch:
         self._job, self._directory = job, directory
         self._console = console if self._is_main else Console(quiet=True)
         self._resumed = resumed_at is not None
-        self._record = Record(directory, job.plan, resumed_at, writes=self._is_main)
+        self._record = Record(
+            directory, job.plan, len(job.blocks.ids_NT), resumed_at, writes=self._is_main
+        )
         self._bar = Bar(self._console, job.plan.steps)
         self._rate = Rate(model.config, job.recipe.lora, job.plan)
         self._meter: EnergyMeter | None = None
