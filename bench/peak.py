@@ -2,7 +2,8 @@
 
     python bench/peak.py BASE '{"quantization": "nf4", "block_tokens": 256, ...}'
 
-The keys are fields of lmft.train.plan.Plan; `micro_blocks` blocks are a step. Text is random.
+The keys are fields of lmft.train.planning.plan.Plan; `micro_blocks` blocks are a step. The text
+is random.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ import torch  # noqa: E402
 
 from lmft.bases import resolve_base  # noqa: E402
 from lmft.dataset.blocks import Blocks  # noqa: E402
-from lmft.train.memory import LIBRARY_BYTES, Setting, memory_of  # noqa: E402
 from lmft.train.model import load_trainable  # noqa: E402
-from lmft.train.plan import Plan, compute_device  # noqa: E402
+from lmft.train.planning.memory import LIBRARY_BYTES, Setting, memory_of  # noqa: E402
+from lmft.train.planning.plan import Plan, compute_device  # noqa: E402
+from lmft.train.planning.shape import shape_of  # noqa: E402
 from lmft.train.recipe import Recipe  # noqa: E402
-from lmft.train.shape import shape_of  # noqa: E402
 from lmft.train.trainer import make_trainer  # noqa: E402
 
 STEPS = 2

@@ -83,8 +83,8 @@ def train(
     """Fine-tune by a recipe and publish the adapter."""
     from lmft.demo import train_shown
     from lmft.train import processes
+    from lmft.train.durable.reopen import reopen
     from lmft.train.recipe import find_recipe, load_recipe
-    from lmft.train.reopen import reopen
 
     processes.join()
     console = _console()
@@ -115,7 +115,7 @@ def plan(
     json_: Annotated[bool, typer.Option("--json", help="The plan as JSON, nothing else.")] = False,
 ) -> None:
     """What `lmft train` would do: memory, time, disk, energy, and what auto means here."""
-    from lmft.train.plan_shown import show_plan
+    from lmft.train.planning.plan_shown import show_plan
     from lmft.train.recipe import find_recipe, load_recipe
 
     loaded = load_recipe(find_recipe(recipe), set_ or (), data)

@@ -28,7 +28,7 @@ from lmft.server import (
 from lmft.train.recipe import Recipe, find_recipe, load_recipe
 
 if TYPE_CHECKING:
-    from lmft.train.runs import Run
+    from lmft.train.durable.runs import Run
 
 _STEPS = 5
 _SEED = 4
@@ -70,7 +70,7 @@ def train_shown(
 ) -> Adapter:
     """Compile, train and publish, saying what happens: also the body of `lmft train`."""
     _headline(console, 1, "Read the text", steps)
-    from lmft.train.plan_shown import plan_lines
+    from lmft.train.planning.plan_shown import plan_lines
     from lmft.train.prepare import prepare
 
     job = prepare(recipe)

@@ -46,7 +46,7 @@ def corpora_dir() -> Path:
 
 
 def runs_dir() -> Path:
-    """Training runs, finished and not: see lmft.train.runs."""
+    """Training runs, finished and not: see lmft.train.durable.runs."""
     return home() / "runs"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.trainers.clock import StepClock
 from bench.trainers.shapes import ALPHA, RANK, SEED, Case, Measured, random_blocks
 from lmft.train.model import load_trainable
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Lora, Recipe
 from lmft.train.trainer import make_trainer
 

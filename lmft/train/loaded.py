@@ -8,7 +8,7 @@ import torch
 
 from lmft.train.continued import start_from
 from lmft.train.model import load_trainable
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.prepare import Job
 
 

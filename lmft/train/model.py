@@ -17,7 +17,7 @@ from lmft.errors import MachineError
 from lmft.train import processes
 from lmft.train.fast.compiling import compile_blocks
 from lmft.train.fast.install import install
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Lora
 
 # Every name that the configs of causal LMs have for dropout; a probability each.

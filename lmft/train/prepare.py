@@ -23,12 +23,12 @@ from lmft.registry.adapters import Adapter
 from lmft.report.html import render_html
 from lmft.train import processes
 from lmft.train.continued import take_over
-from lmft.train.disk import required_disk_bytes
 from lmft.train.fitting import renamed, require_kind
-from lmft.train.plan import Plan, choose_block_tokens, make_plan
+from lmft.train.planning.disk import required_disk_bytes
+from lmft.train.planning.plan import Plan, choose_block_tokens, make_plan
+from lmft.train.planning.shape import shape_of
 from lmft.train.recipe import Recipe
 from lmft.train.servable import RANKS, require_servable
-from lmft.train.shape import shape_of
 from lmft.train.watch.trackers import require_trackers
 
 _OPENING_CHARACTERS = 400

@@ -26,7 +26,7 @@ from lmft.processes import die_with_parent
 if TYPE_CHECKING:
     import torch
 
-    from lmft.train.plan import Plan
+    from lmft.train.planning.plan import Plan
 
 T = TypeVar("T")
 # Compiling a corpus may take hours. The launcher ends those that wait when one has failed.

@@ -16,11 +16,11 @@ from lmft.bases import Base
 from lmft.registry.adapters import Training, write_manifest
 from lmft.registry.card import model_card
 from lmft.train import processes
-from lmft.train.jobkey import frozen
+from lmft.train.durable.jobkey import frozen
+from lmft.train.durable.runs import Run
 from lmft.train.prepare import Job
 from lmft.train.recipe import dump_recipe
 from lmft.train.reference import write_reference
-from lmft.train.runs import Run
 from lmft.train.variant import export_variant, variant_name
 from lmft.train.watch.record import METRICS, SAMPLES
 from lmft.train.watch.watch import CURVE, PAGE

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM
 from lmft.dataset.encode import Encoded
 from lmft.train import processes
 from lmft.train.model import compute_dtype
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 
 FILE_NAME = "probe.json"
 N_PROMPTS = 8

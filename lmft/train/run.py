@@ -1,6 +1,6 @@
 """One training job from what was prepared to a published adapter, in the order it happens.
 
-lmft.train.survive decides what a failure means; a job that was cut short goes on here too,
+lmft.train.durable.survive decides what a failure means; a job that was cut short goes on here too,
 from its newest checkpoint, and straight to publishing when its last step is done.
 """
 
@@ -18,16 +18,16 @@ from transformers import TrainerCallback
 from lmft import paths
 from lmft.registry.adapters import Adapter, Training, get_adapter
 from lmft.train import processes
-from lmft.train.checkpoint import KEPT, Checkpoints, step_of
-from lmft.train.jobkey import JobKey, frozen
+from lmft.train.durable.checkpoint import KEPT, Checkpoints, step_of
+from lmft.train.durable.jobkey import JobKey, frozen
+from lmft.train.durable.record import Tuning
+from lmft.train.durable.runs import Run, create_run
+from lmft.train.durable.stopping import StopSignals
+from lmft.train.durable.survive import Keeper, recorded, until_it_fits
 from lmft.train.loaded import LoadedModel
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.prepare import Job
 from lmft.train.publish import Fit, publish
-from lmft.train.record import Tuning
-from lmft.train.runs import Run, create_run
-from lmft.train.stopping import StopSignals
-from lmft.train.survive import Keeper, recorded, until_it_fits
 from lmft.train.trainer import make_trainer
 from lmft.train.watch.watch import Watch
 
@@ -43,7 +43,7 @@ def run(job: Job, console: Console, resumed: Run | None = None) -> Adapter:
 
     Raises:
         Stopped: on SIGTERM or Ctrl-C, with the step kept and how to go on.
-        DivergedError, DiskFullError, MachineError: see lmft.train.survive; resumable where said.
+        DivergedError, DiskFullError, MachineError: see lmft.train.durable; resumable where said.
     """
     recipe = frozen(job.recipe, job.plan)
     key = JobKey.of(recipe, job.base.hash, job.corpus.info.hash)

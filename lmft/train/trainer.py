@@ -20,9 +20,9 @@ from transformers.trainer_callback import PrinterCallback
 from lmft.dataset.blocks import Blocks
 from lmft.train import processes
 from lmft.train.batches import BlockDataset, BlockOrder, Collate
-from lmft.train.plan import Plan
+from lmft.train.durable.resuming import Resuming
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Recipe
-from lmft.train.resuming import Resuming
 
 # A GPU runs ahead of Python between two looks at the loss.
 _LOGGING_STEPS = {"cpu": 1, "cuda": 5}

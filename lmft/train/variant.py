@@ -19,7 +19,7 @@ from lmft import paths
 from lmft.bases import EXTRAS_FILE, Base
 from lmft.train import processes
 from lmft.train.model import compute_dtype, four_bit_modules, load_base
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 
 VARIANT_FILE = "lmft_variant.json"
 _TOKENIZER_FILES = (

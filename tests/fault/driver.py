@@ -26,11 +26,11 @@ from transformers import TrainerCallback
 from lmft.errors import LmftError
 from lmft.registry.adapters import Adapter
 from lmft.train import run as job
-from lmft.train.checkpoint import MANIFEST, step_of
+from lmft.train.durable.checkpoint import MANIFEST, step_of
+from lmft.train.durable.reopen import reopen
 from lmft.train.environment import prepare_libraries
 from lmft.train.prepare import prepare
 from lmft.train.recipe import load_recipe
-from lmft.train.reopen import reopen
 from tests.tiny import make_base
 
 _MAKE_TRAINER = job.make_trainer

@@ -28,7 +28,7 @@ from lmft.dataset.blocks import IGNORED, Blocks
 from lmft.train import processes
 from lmft.train.environment import prepare_libraries
 from lmft.train.model import load_trainable
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Lora, Recipe, Training
 from lmft.train.trainer import make_trainer
 

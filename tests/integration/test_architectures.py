@@ -14,7 +14,7 @@ from lmft.bases import Base
 from lmft.dataset.blocks import IGNORED, Blocks
 from lmft.dataset.encode import Encoder
 from lmft.errors import BaseModelError
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.prepare import prepare
 from lmft.train.recipe import Lora, Recipe, parse_recipe
 from tests.tiny import ARCHITECTURES, make_base

@@ -65,7 +65,7 @@ from lmft.train.environment import prepare_libraries
 prepare_libraries()
 from lmft.train.model import load_trainable
 from lmft.train.prepare import prepare
-from lmft.train.probe import tokens_per_second
+from lmft.train.planning.probe import tokens_per_second
 from lmft.train.recipe import find_recipe, load_recipe
 sets = ["training.batch_blocks=2", "training.block_tokens=64", "training.compile=false"]
 job = prepare(load_recipe(find_recipe("adventure"), sets))

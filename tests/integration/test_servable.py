@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Lora
 from lmft.train.servable import COMING_ARCHITECTURES, LORA_ARCHITECTURES, RANKS
 from tests.conftest import ROOT

@@ -92,7 +92,7 @@ from lmft.train.environment import prepare_libraries
 prepare_libraries()
 from lmft.bases import resolve_base
 from lmft.train.model import add_lora, four_bit_modules, load_base
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Lora
 base = resolve_base("embedded")
 plan = Plan("cpu", "nf4", "float32", 64, 4, 1, ())

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lmft.errors import DiskFullError, InputError, MachineError
-from lmft.train.checkpoint import MANIFEST, Checkpoints, step_of
-from lmft.train.jobkey import JobKey
+from lmft.train.durable.checkpoint import MANIFEST, Checkpoints, step_of
+from lmft.train.durable.jobkey import JobKey
 from tests.unit.small_disk import mounted
 
 KEY = JobKey(recipe="r", base="b", corpus="c")

@@ -22,7 +22,7 @@ from lmft import paths
 from lmft.bases import Base
 from lmft.dataset.blocks import IGNORED, Blocks
 from lmft.train.batches import Collate
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Lora, Recipe
 from tests.tiny import ARCHITECTURES, VOCABULARY, make_base
 

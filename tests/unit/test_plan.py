@@ -14,15 +14,15 @@ from lmft import machine
 from lmft.bases import Base, resolve_base
 from lmft.dataset.blocks import Blocks
 from lmft.errors import MachineError
-from lmft.train import speed
-from lmft.train.disk import disk_of, required_disk_bytes
-from lmft.train.flops import flops_per_token
-from lmft.train.hardware import peak_flops
-from lmft.train.memory import Memory, Setting, memory_of
-from lmft.train.plan import Plan, choose_block_tokens, make_plan
+from lmft.train.planning import speed
+from lmft.train.planning.disk import disk_of, required_disk_bytes
+from lmft.train.planning.flops import flops_per_token
+from lmft.train.planning.hardware import peak_flops
+from lmft.train.planning.memory import Memory, Setting, memory_of
+from lmft.train.planning.plan import Plan, choose_block_tokens, make_plan
+from lmft.train.planning.shape import Shape, shape_of
+from lmft.train.planning.speed import choose_compile
 from lmft.train.recipe import Lora, Recipe, parse_recipe
-from lmft.train.shape import Shape, shape_of
-from lmft.train.speed import choose_compile
 from tests.tiny import ARCHITECTURES
 
 GB = 10**9
@@ -285,7 +285,7 @@ def test_the_peak_is_the_parts_together_or_loading() -> None:
 
 def test_the_loss_takes_the_memory_that_is_counted_for_it() -> None:
     from lmft.train.fast.head import chunk_tokens
-    from lmft.train.memory import HEAD_CHUNK_BYTES
+    from lmft.train.planning.memory import HEAD_CHUNK_BYTES
 
     for device, n_bytes in HEAD_CHUNK_BYTES.items():
         assert chunk_tokens(8192, device) * 8192 * 4 == n_bytes

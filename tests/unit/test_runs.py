@@ -19,13 +19,13 @@ from lmft.errors import (
     Stopped,
     UserError,
 )
-from lmft.train.jobkey import JobKey
-from lmft.train.plan import Plan
+from lmft.train.durable.jobkey import JobKey
+from lmft.train.durable.record import Tuning
+from lmft.train.durable.reopen import reopen
+from lmft.train.durable.runs import Run, create_run
+from lmft.train.durable.stopping import StopSignals
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Recipe, Training
-from lmft.train.record import Tuning
-from lmft.train.reopen import reopen
-from lmft.train.runs import Run, create_run
-from lmft.train.stopping import StopSignals
 from tests.conftest import ROOT
 
 RECIPE = Recipe(
@@ -91,7 +91,7 @@ def test_a_published_run_has_nothing_left_to_do():
 
 def test_one_process_at_a_time_and_a_dead_one_does_not_count():
     script = (
-        "import sys; from lmft.train.reopen import open_run; run = open_run(None);"
+        "import sys; from lmft.train.durable.reopen import open_run; run = open_run(None);"
         "print(run.id, flush=True); sys.stdin.read()"
     )
     new_run().close()

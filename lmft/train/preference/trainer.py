@@ -21,14 +21,14 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
 from lmft.dataset.pairs import Pair
 from lmft.errors import RecipeError
+from lmft.train.durable.resuming import Resuming
 from lmft.train.fast.segments import set_segments
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.preference.batches import DpoCollate, KtoCollate, PairOrder, strangers_to
 from lmft.train.preference.heldout import HeldoutPreference, pair_logprobs
 from lmft.train.preference.logprobs import answer_logprobs, reference_weights
 from lmft.train.prepare import Job
 from lmft.train.recipe import Recipe
-from lmft.train.resuming import Resuming
 from lmft.train.trainer import training_arguments, without_autocast
 
 # Of what TRL logs: how the two answers fare against the reference, in nats times beta. The rest

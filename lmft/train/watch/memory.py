@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from lmft.train.memory import LIBRARY_BYTES
+from lmft.train.planning.memory import LIBRARY_BYTES
 
 
 def peak_memory_bytes(device: str) -> int:

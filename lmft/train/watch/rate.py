@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lmft.train import processes
-from lmft.train.flops import flops_per_token, peak_flops
-from lmft.train.plan import Plan
+from lmft.train.planning.flops import flops_per_token, peak_flops
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Lora
 
 _SMOOTHING = 0.9

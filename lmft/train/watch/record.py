@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.watch.clock import Clock
 from lmft.train.watch.history import History
 from lmft.train.watch.journal import Journal, Row

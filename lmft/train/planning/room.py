@@ -9,8 +9,8 @@ from lmft import machine
 from lmft.bases import Base
 from lmft.errors import MachineError
 from lmft.train import processes
-from lmft.train.memory import Memory, Setting, held_bytes, memory_of
-from lmft.train.shape import Shape
+from lmft.train.planning.memory import Memory, Setting, held_bytes, memory_of
+from lmft.train.planning.shape import Shape
 
 # Kept free: other programs grow too, and the count is right within 15%.
 _MARGIN = 0.1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lmft.train.flops import flops_per_token, peak_flops
+from lmft.train.planning.flops import flops_per_token, peak_flops
+from lmft.train.planning.shape import Shape
 from lmft.train.recipe import Recipe
-from lmft.train.shape import Shape
 
 # Share of the hardware's arithmetic that training reaches, as bench/train.py finds it.
 _REACHED = {"cpu": 0.5, "cuda": 0.3}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from lmft import machine, paths
 from lmft.bases import Base
+from lmft.train.planning.shape import shape_of
 from lmft.train.recipe import Recipe
-from lmft.train.shape import shape_of
 
 # LoRA weight and Adam's two moments, fp32. Two checkpoints are kept while a third is written.
 _CHECKPOINT_BYTES, _CHECKPOINTS = 12, 3
@@ -31,7 +31,7 @@ class Disk:
 
 
 def disk_of(recipe: Recipe, base: Base, quantization: str, dtype: str) -> Disk:
-    """Args: quantization, dtype: as the plan has them; see lmft.train.plan."""
+    """Args: quantization, dtype: as the plan has them; see lmft.train.planning.plan."""
     n_lora = shape_of(base).n_lora(recipe.lora.rank)
     element = 4 if dtype == "float32" else 2
     # Its directory is named by lmft.train.variant.

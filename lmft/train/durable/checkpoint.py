@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lmft import paths
 from lmft.errors import InputError, MachineError
-from lmft.train.jobkey import JobKey
+from lmft.train.durable.jobkey import JobKey
 
 MANIFEST = "MANIFEST.json"
 KEPT = 2

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from lmft.errors import RecipeError
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Recipe
 
 # What may change on the way: how fast it goes and what is told of it, not what is learnt.

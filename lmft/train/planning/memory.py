@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmft.train.shape import Shape
+from lmft.train.planning.shape import Shape
 
 # What torch, transformers, peft, bitsandbytes and the rest take in a process once imported (on
 # a GPU: the CUDA context and the libraries' work space there).

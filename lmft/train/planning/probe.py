@@ -11,7 +11,7 @@ import torch
 from lmft.dataset.blocks import Blocks
 from lmft.train.batches import Collate
 from lmft.train.model import load_trainable
-from lmft.train.plan import Plan
+from lmft.train.planning.plan import Plan
 from lmft.train.prepare import Job
 
 # The first pass warms up: kernels are chosen, memory is fetched, blocks are compiled.

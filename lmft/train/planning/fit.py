@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from lmft.bases import Base
-from lmft.train.memory import Memory, Setting
+from lmft.train.planning.memory import Memory, Setting
+from lmft.train.planning.room import Counter, Room, does_not_fit
+from lmft.train.planning.shape import Shape
 from lmft.train.recipe import Recipe
-from lmft.train.room import Counter, Room, does_not_fit
-from lmft.train.shape import Shape
 
 # Above this many tokens a pass no longer gets faster on a GPU; on a CPU it is the whole batch.
 _GPU_PASS_TOKENS = 32768

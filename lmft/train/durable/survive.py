@@ -17,11 +17,11 @@ from transformers import TrainerCallback
 
 from lmft.errors import DiskFullError, DivergedError, LmftError, MachineError, Stopped
 from lmft.train import processes
-from lmft.train.checkpoint import step_of
-from lmft.train.plan import Plan
-from lmft.train.record import Ending, State
-from lmft.train.runs import Run
-from lmft.train.stopping import StopSignals
+from lmft.train.durable.checkpoint import step_of
+from lmft.train.durable.record import Ending, State
+from lmft.train.durable.runs import Run
+from lmft.train.durable.stopping import StopSignals
+from lmft.train.planning.plan import Plan
 
 T = TypeVar("T")
 # What torch and its libraries say on a CPU, or of cuBLAS, in a plain RuntimeError.

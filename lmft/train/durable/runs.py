@@ -21,10 +21,10 @@ from pydantic import ValidationError
 from lmft import ids, paths
 from lmft.errors import InputError, MachineError
 from lmft.train import processes
-from lmft.train.jobkey import JobKey
-from lmft.train.plan import Plan
+from lmft.train.durable.jobkey import JobKey
+from lmft.train.durable.record import Attempt, Ending, Record, State, Tuning
+from lmft.train.planning.plan import Plan
 from lmft.train.recipe import Recipe, dump_recipe
-from lmft.train.record import Attempt, Ending, Record, State, Tuning
 
 RECORD_FILE, _RECIPE, _LOCK, _REACHED = "run.json", "recipe.yaml", "lock", "reached"
 _DETAIL_CHARACTERS = 500

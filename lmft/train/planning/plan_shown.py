@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lmft import paths
-from lmft.train.estimate import Estimate, estimate
+from lmft.train.planning.estimate import Estimate, estimate
 from lmft.train.prepare import Job, prepare
 from lmft.train.recipe import Recipe
 
@@ -30,7 +30,7 @@ def show_plan(recipe: Recipe, console: Console, *, json_only: bool) -> None:
         from lmft.train.environment import prepare_libraries
 
         prepare_libraries()
-        from lmft.train.probe import probe_job
+        from lmft.train.planning.probe import probe_job
 
         speed = probe_job(job)
     expected = estimate(job, speed)

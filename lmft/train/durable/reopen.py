@@ -9,9 +9,8 @@ from pathlib import Path
 from lmft import paths
 from lmft.errors import MachineError, NotFoundError, UserError
 from lmft.train import processes
-from lmft.train.jobkey import require_same_job
-from lmft.train.recipe import Recipe, load_recipe
-from lmft.train.runs import (
+from lmft.train.durable.jobkey import require_same_job
+from lmft.train.durable.runs import (
     RECORD_FILE,
     Run,
     follow_run,
@@ -19,6 +18,7 @@ from lmft.train.runs import (
     take_lock,
     tell_followers,
 )
+from lmft.train.recipe import Recipe, load_recipe
 
 _PLANNED = ("micro_blocks", "activation_checkpointing", "compile")
 

@@ -9,12 +9,12 @@ from lmft import machine
 from lmft.bases import Base
 from lmft.dataset.blocks import Blocks
 from lmft.train import processes
-from lmft.train.fit import fit_into
-from lmft.train.memory import Memory
+from lmft.train.planning.fit import fit_into
+from lmft.train.planning.memory import Memory
+from lmft.train.planning.room import Room
+from lmft.train.planning.shape import shape_of
+from lmft.train.planning.speed import choose_compile
 from lmft.train.recipe import Recipe
-from lmft.train.room import Room
-from lmft.train.shape import shape_of
-from lmft.train.speed import choose_compile
 
 # From here on 4-bit saves more memory than it costs quality.
 _LARGE_BASE = 1e9

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lmft.train import processes
-from lmft.train.disk import Disk, disk_of
-from lmft.train.hardware import Power, assumed_power
+from lmft.train.planning.disk import Disk, disk_of
+from lmft.train.planning.hardware import Power, assumed_power
+from lmft.train.planning.shape import shape_of
+from lmft.train.planning.speed import expected_seconds
 from lmft.train.prepare import Job
-from lmft.train.shape import shape_of
-from lmft.train.speed import expected_seconds
 
 _SECONDS_AN_HOUR = 3600
 
@@ -35,7 +35,7 @@ class Estimate:
 
 
 def estimate(job: Job, measured_tokens_per_second: float | None = None) -> Estimate:
-    """Args: measured_tokens_per_second: of one process; see lmft.train.probe."""
+    """Args: measured_tokens_per_second: of one process; see lmft.train.planning.probe."""
     recipe, plan = job.recipe, job.plan
     share = plan.tokens // processes.count()
     if measured_tokens_per_second:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmft.train.hardware import peak_flops
+from lmft.train.planning.hardware import peak_flops
+from lmft.train.planning.shape import Shape
 from lmft.train.recipe import Lora
-from lmft.train.shape import Shape
 
 __all__ = ["flops_per_token", "peak_flops"]
 

@@ -8,8 +8,8 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from lmft.train import processes
-from lmft.train.jobkey import JobKey
-from lmft.train.plan import Plan
+from lmft.train.durable.jobkey import JobKey
+from lmft.train.planning.plan import Plan
 
 State = Literal["running", "stopped", "failed", "published"]
 Ending = Literal[

@@ -26,7 +26,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers.trainer import TRAINER_STATE_NAME
 
 from lmft.errors import DivergedError
-from lmft.train.checkpoint import Checkpoints
+from lmft.train.durable.checkpoint import Checkpoints
 
 _ADAPTER, _OPTIMIZER, _RANDOM = "adapter.safetensors", "optimizer.safetensors", "random.safetensors"
 _STATE = "state.json"
