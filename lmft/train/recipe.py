@@ -86,7 +86,7 @@ class Lora(_Section):
 
 
 class Training(_Section):
-    """`auto` is chosen by lmft.train.planning, printed with its reason, frozen beside the adapter."""
+    """`auto` is chosen by lmft.train.planning, printed with its reason, kept with the adapter."""
 
     epochs: Number = Field(default=3.0, gt=0)
     learning_rate: Number = Field(default=1e-3, gt=0, lt=1)
