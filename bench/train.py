@@ -40,6 +40,9 @@ from bench.trainers import lean, ours, shapes, stock  # noqa: E402
 from lmft import machine  # noqa: E402
 from lmft.bases import resolve_base  # noqa: E402
 from lmft.train.fast.compiling import missing_compiler  # noqa: E402
+from lmft.train.planning.flops import flops_per_token, peak_flops  # noqa: E402
+from lmft.train.planning.shape import shape_of  # noqa: E402
+from lmft.train.recipe import Lora  # noqa: E402
 
 # bars: times stock TRL in bf16, by shape and format.
 CPU_BARS = {
@@ -54,7 +57,7 @@ GPU_BLOCKS = {"gpt2-xl": 16, "llama-8b": 8}
 GPU_STOCK_BAR = 3.0
 # 30 MB of text, 2.4 epochs: what AI Dungeon took 12 hours for in 2019.
 AI_DUNGEON_TOKENS = 18_000_000
-# Emulated bf16 runs at tens of tokens a second: a step of all blocks would take a minute.
+# Stock TRL runs at tens of tokens a second there: a step of all blocks would take a minute.
 EMULATED_BLOCKS = 1
 
 Run = Callable[[], shapes.Measured]
@@ -89,7 +92,7 @@ def cpu_cases(scratch: Path, dtype: str) -> list[shapes.Case]:
 
 def measure_cpu(scratch: Path, quick: bool) -> tuple[list[dict], list[dict]]:
     emulated = not machine.cpu_has_bf16()
-    n_steps, rounds = (3, 1) if quick else (5, 2)
+    n_steps, rounds = (3, 1) if quick else (4, 2)
     # In fp32 compiling gains nothing, and `auto` leaves it; see lmft.train.planning.speed.
     compiled = not quick and not emulated and missing_compiler("cpu") is None
     bars, rows = [], []
@@ -105,7 +108,7 @@ def measure_cpu(scratch: Path, quick: bool) -> tuple[list[dict], list[dict]]:
             "TRL bf16": once(lambda short=short: stock.measure(short, 2, bf16=True), emulated),
         }
         if emulated:
-            runs["TRL fp32"] = lambda case=case: stock.measure(case, 2, bf16=False)
+            runs["TRL fp32"] = once(lambda short=short: stock.measure(short, 3, bf16=False), True)
         # Dequantised weights are dense weights: compiling gains the same in both formats.
         if compiled and not case.nf4:
             runs["lmft, compiled"] = once(
@@ -145,6 +148,7 @@ def measure_gpu(scratch: Path, quick: bool) -> tuple[list[dict], list[dict]]:
             "format": "nf4",
             "tokens_per_second": {"lmft": measured.tokens_per_second},
             "peak_gb": {"lmft": measured.peak_bytes / 1e9},
+            "mfu": model_flops_share(case, measured.tokens_per_second),
             "ai_dungeon_minutes": AI_DUNGEON_TOKENS / measured.tokens_per_second / 60,
         }
         bars.append(bar(f"{name}: tokens/s", measured.tokens_per_second, GPU_BARS[name]))
@@ -160,6 +164,14 @@ def measure_gpu(scratch: Path, quick: bool) -> tuple[list[dict], list[dict]]:
         print(f"{name}: {json.dumps(row)}", flush=True)
         rows.append(row)
     return bars, rows
+
+
+def model_flops_share(case: shapes.Case, tokens_per_second: float) -> float | None:
+    """MFU by the formula of lmft.train.planning.flops; None where the GPU's peak is not known."""
+    peak = peak_flops("cuda")
+    lora = Lora(rank=shapes.RANK, alpha=shapes.ALPHA)
+    each = flops_per_token(shape_of(case.base), lora, case.block_tokens, checkpointing=False)
+    return None if peak is None else tokens_per_second * each / peak
 
 
 def in_words(speeds: dict[str, float]) -> str:
