@@ -108,7 +108,7 @@ def peaks(base: str, plan: dict[str, object]) -> dict[str, int]:
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
     if done.returncode != 0:
-        raise SystemExit(done.stderr)
+        raise SystemExit(f"{base} {plan} ended with {done.returncode}: {done.stderr}")
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return found
 

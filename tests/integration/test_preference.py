@@ -58,7 +58,7 @@ def test_dpo_is_the_formula_over_the_base_as_reference() -> None:
     result = in_process(
         SETUP
         + """
-job = job_of("dpo")
+job = job_of("dpo", "preference.beta=0.1")
 model = load_trainable(job.base, job.plan, job.recipe.lora, 1)
 before = [each.detach().clone() for each in model.parameters() if each.requires_grad]
 trainer = trainer_of(job, model)
