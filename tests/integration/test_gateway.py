@@ -34,8 +34,9 @@ def client(gateway: Gateway) -> openai.OpenAI:
 def test_models_are_listed_newest_adapter_first_and_retrieved_by_id(
     client: openai.OpenAI, gateway: Gateway
 ) -> None:
-    names = [model.id for model in client.models.list()]
-    assert names == [gateway.character_id, gateway.adapter_id, "embedded"]
+    ours = [gateway.character_id, gateway.adapter_id, "embedded"]
+    # Other tests may have published into the same home.
+    assert [model.id for model in client.models.list() if model.id in ours] == ours
     assert client.models.retrieve(gateway.adapter_id).id == gateway.adapter_id
 
 
