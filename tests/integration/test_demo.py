@@ -20,7 +20,7 @@ def test_demo_check_does_the_main_job_on_a_folder_of_ones_own(tmp_path: Path) ->
     home = tmp_path / "home"
     done = run_lmft("demo", "--check", "--data", str(stories), LMFT_HOME=str(home))
     assert done.returncode == 0, done.stdout + done.stderr
-    for said in ("12 file(s)", "held-out loss after", "the adapter is proven", "All checks passed"):
+    for said in ("12 file(s)", "held-out loss:", "the adapter is proven", "All checks passed"):
         assert said in done.stdout
     (adapter,) = (home / "adapters").iterdir()
     assert {file.name for file in adapter.iterdir()} > set(REQUIRED_FILES)
