@@ -17,6 +17,7 @@ from lmft.server import cannot_listen
 from serving.engine.supervisor import Supervisor
 from serving.gateway.app import build_app
 from serving.gateway.guard import is_loopback
+from serving.pool.pool import Pool
 from serving.select import select
 
 
@@ -57,9 +58,7 @@ async def _serve(options: argparse.Namespace) -> int:
         chosen.settings, chosen.served_base, chosen.variant, chosen.warm, strict=chosen.strict
     )
     app = build_app(
-        supervisor,
-        chosen.encoder,
-        base_name=chosen.base.name,
+        Pool(supervisor, chosen.encoder, chosen.base.name),
         api_key=api_key,
         host=options.host,
         on_engine_end=lambda: _end(server),

@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
-from starlette.responses import StreamingResponse
-
 from serving.engine.live import ServedModel
-from serving.gateway.errors import describe
 
 DONE = "data: [DONE]\n\n"
 
@@ -40,27 +36,3 @@ def usage(raw: dict[str, Any] | None) -> dict[str, int] | None:
 def event(data: dict[str, Any]) -> str:
     # ASCII: many clients tear a line at U+2028 and its like.
     return f"data: {json.dumps(data)}\n\n"
-
-
-async def event_stream(
-    events: AsyncIterator[dict[str, Any]], model: ServedModel
-) -> StreamingResponse:
-    """Server-sent events. What fails before the first one is an ordinary error response;
-    what fails later is an event of its own, since the status line is already out."""
-    first = await anext(events, None)
-
-    async def body() -> AsyncIterator[str]:
-        try:
-            if first is not None:
-                yield event(first)
-            async for item in events:
-                yield event(item)
-        except Exception as error:
-            yield event(describe(error)[1])
-        yield DONE
-
-    return StreamingResponse(
-        body(),
-        media_type="text/event-stream",
-        headers=headers(model) | {"cache-control": "no-store"},
-    )

@@ -10,19 +10,16 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import FastAPI
 
 from lmft import __version__
-from lmft.dataset.encode import Encoder
-from serving.engine.supervisor import Supervisor
 from serving.gateway import errors
 from serving.gateway.guard import Guard
 from serving.gateway.routes import chat, completions, health, models, play
 from serving.gateway.state import Gateway
+from serving.pool.pool import Pool
 
 
 def build_app(
-    supervisor: Supervisor,
-    encoder: Encoder,
+    pool: Pool,
     *,
-    base_name: str,
     api_key: str | None,
     host: str,
     on_engine_end: Callable[[], None],
@@ -36,7 +33,7 @@ def build_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        running = asyncio.create_task(supervisor.run())
+        running = asyncio.create_task(pool.supervisor.run())
         running.add_done_callback(lambda _: on_engine_end())
         try:
             yield
@@ -53,13 +50,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.gateway = Gateway(
-        supervisor=supervisor,
-        encoder=encoder,
-        context_length=supervisor.settings.context_length,
-        base_name=base_name,
-        started_at=int(time.time()),
-    )
+    app.state.gateway = Gateway(pool, started_at=int(time.time()))
     errors.install(app)
     for routes in (health, models, completions, chat, play):
         app.include_router(routes.router)

@@ -6,21 +6,16 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from lmft.dataset.encode import Encoder
-from serving.engine.supervisor import Supervisor
+from serving.pool.pool import Pool
 
 
 @dataclass(frozen=True)
 class Gateway:
     """Attributes:
-    encoder: the base's tokenizer, the same object that training uses.
-    context_length: of the engine; no contract can go beyond it.
+    started_at: Unix time, the `created` of a base model.
     """
 
-    supervisor: Supervisor
-    encoder: Encoder
-    context_length: int
-    base_name: str
+    pool: Pool
     started_at: int
 
 

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from lmft.corpus.cast import speaker_name
 from lmft.corpus.documents import Message, Role
@@ -22,41 +22,40 @@ from lmft.format.render import render_chat_prompt
 from lmft.play.actions import Mode
 from lmft.play.story import Turn, render_story
 from serving.engine.live import ServedModel
-from serving.gateway.answers import envelope, event_stream, headers, usage
+from serving.gateway.answers import envelope, usage
+from serving.gateway.asking import asking
 from serving.gateway.sampling import engine_fields, prompt_ids, reply_room, stops
 from serving.gateway.schemas import ChatMessage, ChatRequest, openai_fields
-from serving.gateway.state import Gateway, gateway
+from serving.pool.lease import Lease
 
 router = APIRouter(prefix="/v1")
 
 
 @router.post("/chat/completions")
 async def chat(body: ChatRequest, request: Request) -> Response:
-    state = gateway(request)
-    model = await state.supervisor.require_ready().resolve(body.model)
-    path, question = _question(body, model, state)
-    client = state.supervisor.engine.client
-    if body.stream:
-        shell = envelope("chat.completion.chunk", "chatcmpl", model)
-        answers = client.stream(path, question | {"stream_options": {"include_usage": True}})
-        return await event_stream(_chunks(answers, shell, body.include_usage), model)
-    answer = await client.json(path, question)
-    choices = [
-        {
-            "index": choice["index"],
-            "message": {"role": "assistant", "content": _text(choice).strip(), "refusal": None},
-            "logprobs": None,
-            "finish_reason": choice["finish_reason"],
-        }
-        for choice in answer["choices"]
-    ]
-    shell = envelope("chat.completion", "chatcmpl", model)
-    return JSONResponse(
-        shell | {"choices": choices, "usage": usage(answer["usage"])}, headers=headers(model)
-    )
+    async with asking(request, body.model) as asked:
+        path, question = _question(body, asked.lease)
+        if body.stream:
+            shell = envelope("chat.completion.chunk", "chatcmpl", asked.model)
+            chunks = asked.chunks(path, question)
+            return await asked.stream(_chunks(chunks, shell, body.include_usage))
+        answer = await asked.whole(path, question)
+        shell = envelope("chat.completion", "chatcmpl", asked.model)
+        choices = [_choice(choice) for choice in answer["choices"]]
+        return asked.answer(shell | {"choices": choices, "usage": usage(answer["usage"])})
 
 
-def _question(body: ChatRequest, model: ServedModel, state: Gateway) -> tuple[str, dict[str, Any]]:
+def _choice(raw: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "index": raw["index"],
+        "message": {"role": "assistant", "content": _text(raw).strip(), "refusal": None},
+        "logprobs": None,
+        "finish_reason": raw["finish_reason"],
+    }
+
+
+def _question(body: ChatRequest, lease: Lease) -> tuple[str, dict[str, Any]]:
+    model = lease.model
     wanted = body.max_completion_tokens or body.max_tokens
     common = (
         engine_fields(body, model) | openai_fields(body) | {"stop": _stops(body, model.contract)}
@@ -66,8 +65,8 @@ def _question(body: ChatRequest, model: ServedModel, state: Gateway) -> tuple[st
         limit = wanted or model.contract.sampler.max_tokens
         return "/v1/chat/completions", common | {"messages": messages, "max_tokens": limit}
     prompt = _rendered(body, model.contract)
-    ids = prompt_ids(prompt, model.contract, state.encoder, begins=True)
-    limit = reply_room(ids, wanted, model.contract, state.context_length)
+    ids = prompt_ids(prompt, model.contract, lease.encoder, begins=True)
+    limit = reply_room(ids, wanted, model.contract, lease.context_length)
     return "/v1/completions", common | {"prompt": ids, "max_tokens": limit}
 
 

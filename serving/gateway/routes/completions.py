@@ -7,37 +7,33 @@ from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
-from serving.engine.live import ServedModel
-from serving.gateway.answers import envelope, event_stream, headers, usage
+from serving.gateway.answers import envelope, usage
+from serving.gateway.asking import asking
 from serving.gateway.errors import RequestError
 from serving.gateway.sampling import engine_fields, prompt_ids, reply_room, stops
 from serving.gateway.schemas import CompletionRequest, openai_fields
-from serving.gateway.state import Gateway, gateway
+from serving.pool.lease import Lease
 
 router = APIRouter(prefix="/v1")
 
 
 @router.post("/completions")
 async def complete(body: CompletionRequest, request: Request) -> Response:
-    state = gateway(request)
-    model = await state.supervisor.require_ready().resolve(body.model)
-    question = _question(body, model, state)
-    client = state.supervisor.engine.client
-    shell = envelope("text_completion", "cmpl", model)
-    if body.stream:
-        answers = client.stream("/v1/completions", question)
-        return await event_stream(_chunks(answers, shell, body.include_usage), model)
-    answer = await client.json("/v1/completions", question)
-    choices = [_choice(choice) for choice in answer["choices"]]
-    return JSONResponse(
-        shell | {"choices": choices, "usage": usage(answer["usage"])}, headers=headers(model)
-    )
+    async with asking(request, body.model) as asked:
+        question = _question(body, asked.lease)
+        shell = envelope("text_completion", "cmpl", asked.model)
+        if body.stream:
+            chunks = asked.chunks("/v1/completions", question)
+            return await asked.stream(_chunks(chunks, shell, body.include_usage))
+        answer = await asked.whole("/v1/completions", question)
+        choices = [_choice(choice) for choice in answer["choices"]]
+        return asked.answer(shell | {"choices": choices, "usage": usage(answer["usage"])})
 
 
-def _question(body: CompletionRequest, model: ServedModel, state: Gateway) -> dict[str, Any]:
-    prompts = _prompts(body, model, state)
+def _question(body: CompletionRequest, lease: Lease) -> dict[str, Any]:
+    model, prompts = lease.model, _prompts(body, lease)
     longest = max(prompts, key=len)
     return (
         engine_fields(body, model)
@@ -45,27 +41,26 @@ def _question(body: CompletionRequest, model: ServedModel, state: Gateway) -> di
         | {
             "prompt": prompts,
             "max_tokens": reply_room(
-                longest, body.max_tokens, model.contract, state.context_length
+                longest, body.max_tokens, model.contract, lease.context_length
             ),
             "stop": stops(body.stop, model.contract),
             "echo": body.echo,
             "logprobs": body.logprobs,
-            "stream_options": {"include_usage": True} if body.stream else None,
         }
     )
 
 
-def _prompts(body: CompletionRequest, model: ServedModel, state: Gateway) -> list[list[int]]:
+def _prompts(body: CompletionRequest, lease: Lease) -> list[list[int]]:
     prompts: list[list[int]] = []
     given = body.prompt if isinstance(body.prompt, list) else [body.prompt]
     if given and isinstance(given[0], int):
         given = [given]
     for prompt in given:
         if isinstance(prompt, str):
-            prompts.append(prompt_ids(prompt, model.contract, state.encoder, begins=False))
+            prompts.append(prompt_ids(prompt, lease.model.contract, lease.encoder, begins=False))
         elif isinstance(prompt, list) and prompt:
-            if max(prompt) >= state.encoder.vocab_size:
-                raise RequestError(f"The base's vocabulary has {state.encoder.vocab_size} tokens.")
+            if max(prompt) >= lease.encoder.vocab_size:
+                raise RequestError(f"The base's vocabulary has {lease.encoder.vocab_size} tokens.")
             prompts.append(prompt)
         else:
             raise RequestError("A prompt as token ids must hold at least one.")

@@ -20,7 +20,7 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
-    status = gateway(request).supervisor.status
+    status = gateway(request).pool.supervisor.status
     if status.status == "ready":
         return JSONResponse(asdict(status))
     return JSONResponse(asdict(status), 503, {"retry-after": str(RETRY_AFTER_SECONDS)})

@@ -31,11 +31,16 @@ async def retrieve_model(model: str, request: Request) -> dict[str, Any]:
 
 
 def _all(state: Gateway) -> list[dict[str, Any]]:
-    live = state.supervisor.adapters
+    live = state.pool.supervisor.adapters
     adapters = [_adapter(adapter, live) for adapter in live.servable()]
     base = live.base
     entry = _entry(base.id, state.started_at, "lmft", base.contract)
-    entry["lmft"] |= {"base": state.base_name, "adapter": "base", "state": "live", "probe": None}
+    entry["lmft"] |= {
+        "base": state.pool.base_name,
+        "adapter": "base",
+        "state": "live",
+        "probe": None,
+    }
     return [*adapters, entry]
 
 

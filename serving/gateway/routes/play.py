@@ -12,11 +12,12 @@ from fastapi.responses import Response
 from lmft.format.trim import trim_reply
 from lmft.play.story import Prompt, Turn, build_prompt
 from serving.engine.live import ServedModel
-from serving.gateway.answers import event_stream, usage
+from serving.gateway.answers import usage
+from serving.gateway.asking import asking
 from serving.gateway.errors import RequestError
 from serving.gateway.sampling import engine_fields, prompt_ids, text_ids
 from serving.gateway.schemas import PlayRequest
-from serving.gateway.state import Gateway, gateway
+from serving.pool.lease import Lease
 
 router = APIRouter(prefix="/v1/lmft")
 
@@ -27,25 +28,22 @@ _START_TOKENS = 1
 
 @router.post("/play")
 async def play(body: PlayRequest, request: Request) -> Response:
-    state = gateway(request)
-    model = await state.supervisor.require_ready().resolve(body.model)
-    prompt, question = _question(body, model, state)
-    answers = state.supervisor.engine.client.stream("/v1/completions", question)
-    return await event_stream(_events(answers, prompt, model), model)
+    async with asking(request, body.model) as asked:
+        prompt, question = _question(body, asked.lease)
+        chunks = asked.chunks("/v1/completions", question)
+        return await asked.stream(_events(chunks, prompt, asked.model))
 
 
-def _question(
-    body: PlayRequest, model: ServedModel, state: Gateway
-) -> tuple[Prompt, dict[str, Any]]:
-    contract = model.contract
-    wanted = min(body.max_tokens or contract.sampler.max_tokens, state.context_length // 2)
+def _question(body: PlayRequest, lease: Lease) -> tuple[Prompt, dict[str, Any]]:
+    model, contract = lease.model, lease.model.contract
+    wanted = min(body.max_tokens or contract.sampler.max_tokens, lease.context_length // 2)
     turns = [Turn(turn.by, turn.text, turn.mode) for turn in body.turns]
     try:
         prompt = build_prompt(
             turns,
             contract,
-            count_tokens=lambda text: len(text_ids(text, contract, state.encoder)),
-            room_tokens=state.context_length - wanted - _START_TOKENS,
+            count_tokens=lambda text: len(text_ids(text, contract, lease.encoder)),
+            room_tokens=lease.context_length - wanted - _START_TOKENS,
         )
     except ValueError as error:
         message = str(error)
@@ -56,16 +54,15 @@ def _question(
         ) from error
     question = engine_fields(body, model) | {
         # The opening is never dropped: the prompt begins as the story does.
-        "prompt": prompt_ids(prompt.text, contract, state.encoder, begins=True),
+        "prompt": prompt_ids(prompt.text, contract, lease.encoder, begins=True),
         "max_tokens": wanted,
         "stop": list(contract.stop),
-        "stream_options": {"include_usage": True},
     }
     if prompt.continues and contract.kind not in ("chat", "instruct"):
         # Nearly every paragraph of an adventure ends by handing over to the player. Asked to go
         # on, the narrator stays in the paragraph: no line end, no early end of text.
         question |= {
-            "logit_bias": {str(token): -100 for token in state.encoder.line_end_ids},
+            "logit_bias": {str(token): -100 for token in lease.encoder.line_end_ids},
             "min_tokens": min(_CONTINUE_MIN_TOKENS, wanted),
         }
     return prompt, question
