@@ -26,6 +26,8 @@ from lmft.train.durable.stopping import StopSignals
 from lmft.train.durable.survive import Keeper, recorded, until_it_fits
 from lmft.train.loaded import LoadedModel
 from lmft.train.planning.plan import Plan
+from lmft.train.planning.plan_shown import measured_line
+from lmft.train.planning.probe import tokens_per_second
 from lmft.train.prepare import Job
 from lmft.train.publish import Fit, publish
 from lmft.train.trainer import make_trainer
@@ -103,6 +105,12 @@ def _attempt(
     paths.require_free(
         run.directory, (KEPT + 1) * _CHECKPOINT_BYTES * n_trained, "Checkpoints of this run"
     )
+    steps_left = plan.steps - first_step
+    if steps_left and processes.count() == 1:
+        with console.status("  timing a few passes"):
+            speed = tokens_per_second(model, job.blocks, plan)
+        ahead = replace(job, plan=replace(plan, steps=steps_left))
+        console.print(f"  {measured_line(ahead, speed)}", highlight=False)
     keeper = Keeper(run, signals, recipe.training.checkpoint_minutes)
     with (
         paths.disk_errors(run.directory),

@@ -52,12 +52,19 @@ def plan_lines(job: Job) -> Iterator[str]:
     _require_disk(job, expected)
     yield from job.plan.reasons
     plan = job.plan
-    yield (
-        f"{_count(plan.steps, 'step')} of {plan.step_tokens:,} tokens, "
-        f"about {_duration(expected.seconds)}"
-    )
-    yield f"takes {_memory_line(job)}, {_size(expected.disk.total)} of disk, " + _energy_line(
-        job, expected
+    yield f"{_count(plan.steps, 'step')} of {plan.step_tokens:,} tokens"
+    yield f"memory {_memory_line(job)}, {_size(expected.disk.total)} of disk"
+
+
+def measured_line(job: Job, tokens_per_second: float) -> str:
+    """What `lmft train` says of time and energy, as soon as the model is there to be timed.
+
+    Args: job: with the steps that are still to be done in its plan.
+    """
+    expected = estimate(job, tokens_per_second)
+    return (
+        f"measured {tokens_per_second:,.0f} tokens/s: about {_duration(expected.seconds)} for "
+        f"{_count(job.plan.steps, 'step')}, {_energy_line(job, expected)}"
     )
 
 
@@ -132,9 +139,9 @@ def _tree(job: Job, expected: Estimate, speed: float) -> dict[str, Any]:
 def _memory_line(job: Job) -> str:
     memory, free = job.plan.memory, job.plan.free_bytes
     if memory is None:
-        return "memory not known"
-    said = f"{_size(memory.peak)} of memory"
-    return f"{said} ({_size(free)} free)" if free else said
+        return "not known"
+    said = _size(memory.peak)
+    return f"{said} of {_size(free)} free" if free else said
 
 
 def _energy_line(job: Job, expected: Estimate) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,9 +25,6 @@ def probe_job(job: Job) -> float:
     """Tokens a second of the job's model, loaded for this alone."""
     training = job.recipe.training
     model = load_trainable(job.base, job.plan, job.recipe.lora, training.seed)
-    if job.plan.activation_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-        model.enable_input_require_grads()
     return tokens_per_second(model, job.blocks, job.plan)
 
 
@@ -50,7 +49,7 @@ def tokens_per_second(model: Any, blocks: Blocks, plan: Plan) -> float:
     times: list[float] = []
     cuda = [device] if device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(cuda):
+        with torch.random.fork_rng(cuda), _checkpointing(model, plan.activation_checkpointing):
             while len(times) <= _PASSES and sum(times[1:]) < _SECONDS:
                 start = time.perf_counter()
                 model(**batch).backward()
@@ -61,3 +60,17 @@ def tokens_per_second(model: Any, blocks: Blocks, plan: Plan) -> float:
         model.train(was_training)
         model.zero_grad(set_to_none=True)
     return plan.micro_blocks * plan.block_tokens / min(times[1:])
+
+
+@contextlib.contextmanager
+def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.enable_input_require_grads()
+    try:
+        yield
+    finally:
+        model.disable_input_require_grads()
+        model.gradient_checkpointing_disable()
