@@ -142,6 +142,14 @@ def test_breakdowns_at_different_steps_are_no_reason_to_refuse(steps):
     reopen(run.id, ())[1].close()
 
 
+def test_two_errors_before_training_began_are_not_tried_a_third_time():
+    with new_run() as run:
+        attempt(run, None, "crashed")
+        attempt(run, None, "crashed")
+    with pytest.raises(MachineError, match="twice at step 0"):
+        reopen(run.id, ())
+
+
 def test_a_person_who_stops_twice_at_one_step_is_not_refused():
     with new_run() as run:
         attempt(run, 5, "stopped")

@@ -83,6 +83,14 @@ class Record(_Stored):
     attempts: tuple[Attempt, ...] = ()
 
     def stuck_at(self) -> int | None:
-        """The step at which the last two attempts broke down, neither by anyone's wish."""
-        steps = [one.step for one in self.attempts[-2:] if one.ended in ("died", "crashed")]
+        """The step at which the last two attempts broke down, neither by anyone's wish.
+
+        An error before training began counts at its first step. A death then does not: a person
+        who kills a run that is loading may do so as often as they like.
+        """
+        steps = [
+            one.first_step if one.step is None and one.ended == "crashed" else one.step
+            for one in self.attempts[-2:]
+            if one.ended in ("died", "crashed")
+        ]
         return steps[0] if len(steps) == 2 and steps[0] == steps[1] else None
