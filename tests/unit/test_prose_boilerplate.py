@@ -486,3 +486,12 @@ def test_what_is_not_reported_is_kept_in_order(texts, first, last):
     gone = sum(findings.dropped_characters.values())
     assert total - left <= gone
     assert (left == total) == (not findings.drops)
+
+
+def test_a_notice_within_a_notice_is_left_out_once():
+    texts = ["The end.", "", "Transcriber's Note: spelling kept.", "All rights reserved.", "So."]
+    findings = Findings()
+    lines = [Line(number, text) for number, text in enumerate(texts, 1)]
+    kept = strip_boilerplate("x", lines, findings, first=True, last=False)
+    assert [line.text for line in kept if line.text] == ["The end."]
+    assert [drop.reason for drop in findings.drops] == ["transcriber's note"]

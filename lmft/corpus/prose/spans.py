@@ -56,7 +56,7 @@ def drop_spans(
             begin += 1
         while end > begin and not lines[end - 1].text.strip():
             end -= 1
-        if begin == end:
+        if begin >= end:
             continue
         position = end
         before = dropped[-1] if dropped else None
