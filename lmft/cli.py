@@ -25,6 +25,8 @@ models_app = typer.Typer(help="The adapters you have trained.", no_args_is_help=
 app.add_typer(models_app, name="models")
 corpus_app = typer.Typer(help="Text compiled for training.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
+keys_app = typer.Typer(help="API keys of the server.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 [default: 8321].")
@@ -126,12 +128,27 @@ def plan(
 def serve(
     port: Port = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; beyond loopback it needs LMFT_API_KEY.")
+        str, typer.Option(help="Address to listen on; beyond loopback it needs a key.")
     ] = "127.0.0.1",
     model: Annotated[
         str | None, typer.Option(help="Adapter to have ready [default: the newest].")
     ] = None,
+    memory_gib: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Memory for all engines together "
+            "[default: half of what is free, 85% of a GPU's; or LMFT_SERVE_MEMORY_GIB].",
+        ),
+    ] = None,
+    slots: Annotated[
+        int, typer.Option(min=1, max=256, help="Adapters in one batch; more take turns.")
+    ] = 4,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="The HTTP API only.")] = False,
+    log_prompts: Annotated[
+        bool,
+        typer.Option("--log-prompts", help="Write prompts and replies to the request log too."),
+    ] = False,
 ) -> None:
     """Start engine, gateway and pages, until Ctrl-C."""
     from lmft.registry.adapters import get_adapter
@@ -142,7 +159,10 @@ def serve(
     require_port(port, host)
     chosen = str(get_adapter(model).id) if model else None
     print(f"Starting on http://{host}:{port}/ (Ctrl-C stops it)", flush=True)
-    command = server_command(port, host=host, model=chosen, ui=not no_ui)
+    command = server_command(
+        port, host=host, model=chosen, ui=not no_ui, memory_gib=memory_gib, slots=slots
+    )
+    command += ["--log-prompts"] if log_prompts else []
     # The server takes this process's place: nothing in between that could leave it behind.
     os.execv(command[0], command)  # noqa: S606
 
@@ -237,6 +257,75 @@ def show_model(model: Annotated[str, typer.Argument(help="An adapter's id, key o
     from lmft.registry.show import show
 
     show(model, _console())
+
+
+@models_app.command("deploy")
+def deploy_model(
+    model: Annotated[str, typer.Argument(help="A version: an adapter's id or key.")],
+) -> None:
+    """Let an adapter's alias, ft:BASE:ORG:NAME, mean this version."""
+    from lmft.deploying import deploy
+
+    deploy(model, _console())
+
+
+@models_app.command("rollback")
+def roll_back_model(
+    model: Annotated[str, typer.Argument(help="An alias, ft:BASE:ORG:NAME, or its NAME.")],
+) -> None:
+    """Let an alias mean the version that it meant before."""
+    from lmft.deploying import rollback
+
+    rollback(model, _console())
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="What it is for; letters, digits, . - _.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What it may: inference, models:read, models:write, metrics, pages; repeatable "
+            "[default: inference, models:read]."
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this model: an adapter's id, key or name, or ft:BASE:ORG:NAME for all its "
+            "versions; repeatable [default: all]."
+        ),
+    ] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    tokens_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="Of prompts and answers together.")
+    ] = None,
+    concurrent: Annotated[
+        int | None, typer.Option(min=1, help="Requests at the same time.")
+    ] = None,
+) -> None:
+    """Make a key. It is shown once; from the first one on, the server asks for keys."""
+    from lmft.store.keys import Limits
+    from lmft.store.shown import create
+
+    limits = Limits(requests_per_minute, tokens_per_minute, concurrent)
+    create(name, scope or (), model or (), limits, _console())
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """All keys there ever were, with their last four characters."""
+    from lmft.store.shown import list_shown
+
+    list_shown(_console())
+
+
+@keys_app.command("revoke")
+def revoke_key(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None:
+    """Make a key worthless, for good; a running server refuses it within a second."""
+    from lmft.store.shown import revoke
+
+    revoke(name, _console())
 
 
 def _console() -> Console:

@@ -11,9 +11,11 @@
     |   +-- PortTakenError
     +-- MachineError         the machine, not the person; exit code 1
         +-- DiskFullError
+        +-- StoreError       the database of keys and deployments cannot be used
         +-- DivergedError    the loss is no number any more
         +-- EngineMissingError
         +-- EngineError      vLLM did not start, died, or answered nonsense
+        |   +-- EngineWakingError  it will answer, but not yet; says when to ask again
         +-- ProbeFailedError the served adapter is not the trained one
         +-- AdapterCorruptError
 
@@ -101,6 +103,10 @@ class DiskFullError(MachineError):
     code = "storage_full"
 
 
+class StoreError(MachineError):
+    code = "store_error"
+
+
 class DivergedError(MachineError):
     code = "diverged"
 
@@ -111,6 +117,18 @@ class EngineMissingError(MachineError):
 
 class EngineError(MachineError):
     code = "engine_error"
+
+
+class EngineWakingError(EngineError):
+    """Attributes:
+    retry_after_seconds: when asking again is likely to be answered.
+    """
+
+    code = "engine_starting"
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message, f"Try again in {retry_after_seconds:.0f} s.")
 
 
 class ProbeFailedError(MachineError):

@@ -1,7 +1,8 @@
 """Opaque names: minting and parsing, by regular expression and nothing else.
 
-An adapter's public id has OpenAI's form, `ft:BASE:ORG:SUFFIX:ID`. No part can hold a slash,
-a dot or a colon, so an id can never become a path.
+An adapter's public id has OpenAI's form, `ft:BASE:ORG:SUFFIX:ID`, and names one version. Its
+alias, `ft:BASE:ORG:SUFFIX`, means the version that is live. No part can hold a slash, a dot or a
+colon, so an id can never become a path.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ _SLUG = r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?"
 _ADAPTER = re.compile(
     rf"ft:(?P<base>{_SLUG}):(?P<org>{_SLUG}):(?P<suffix>{_SLUG}):(?P<key>[0-9a-f]{{8}})"
 )
+_ALIAS = re.compile(rf"ft:{_SLUG}:{_SLUG}:{_SLUG}")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class AdapterId:
 
     def __str__(self) -> str:
         return f"ft:{self.base}:{self.org}:{self.suffix}:{self.key}"
+
+    @property
+    def alias(self) -> str:
+        """What all versions of it share."""
+        return f"ft:{self.base}:{self.org}:{self.suffix}"
 
     @property
     def directory(self) -> str:
@@ -39,6 +46,10 @@ def mint_adapter_id(base: str, suffix: str, org: str = "me") -> AdapterId:
 def parse_adapter_id(text: str) -> AdapterId | None:
     match = _ADAPTER.fullmatch(text)
     return AdapterId(**match.groupdict()) if match else None
+
+
+def is_alias(text: str) -> bool:
+    return _ALIAS.fullmatch(text) is not None
 
 
 def slug(text: str) -> str:
