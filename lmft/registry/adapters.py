@@ -91,6 +91,13 @@ class Manifest(BaseModel):
             raise ValueError(f"an adapter lacks or cannot hold {', '.join(odd)}")
         return files
 
+    @field_validator("variant")
+    @classmethod
+    def _a_name(cls, variant: str) -> str:
+        if not variant or variant.startswith(".") or "/" in variant:
+            raise ValueError("a variant is a directory's name")
+        return variant
+
     @property
     def adapter_hash(self) -> str:
         """sha256 over weights, LoRA configuration and format: what decides an answer."""
@@ -151,7 +158,7 @@ def list_adapters() -> list[Adapter]:
     found = []
     for directory in paths.adapters_dir().glob("[!.]*"):
         try:
-            found.append(_open(directory))
+            found.append(open_adapter(directory))
         except AdapterCorruptError:
             continue
     return sorted(found, key=lambda adapter: adapter.manifest.created_at, reverse=True)
@@ -167,7 +174,7 @@ def get_adapter(text: str) -> Adapter:
     if parsed is not None:
         directory = paths.adapters_dir() / parsed.directory
         if directory.is_dir():
-            adapter = _open(directory)
+            adapter = open_adapter(directory)
             if str(adapter.id) == text:
                 return adapter
         raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
@@ -200,7 +207,12 @@ def verify(adapter: Adapter) -> None:
             )
 
 
-def _open(directory: Path) -> Adapter:
+def open_adapter(directory: Path) -> Adapter:
+    """Read what is in a directory under `adapters/`; its files are not looked at: see `verify`.
+
+    Raises:
+        AdapterCorruptError: it is no adapter, or not the one that its name says.
+    """
     try:
         manifest = Manifest.model_validate_json((directory / MANIFEST).read_text(encoding="utf-8"))
         contract = FormatContract.read(directory)

@@ -8,12 +8,13 @@ from lmft.ids import AdapterId
 from lmft.registry.adapters import Training
 from lmft.report.plain import rounded, size
 from lmft.train.recipe import Recipe
+from lmft.train.servable import in_words, service_of
 
 
 def model_card(
     adapter_id: AdapterId, base: Base, recipe: Recipe, corpus: CorpusInfo, training: Training
 ) -> str:
-    served = f"{base.name} ({base.architecture}, {base.n_parameters / 1e6:.1f}M parameters)"
+    over = f"{base.name} ({base.architecture}, {base.n_parameters / 1e6:.1f}M parameters)"
     change = training.heldout_after / training.heldout_before - 1
     began = recipe.continue_from or "a fresh LoRA"
     measured = "" if recipe.method == "sft" else " of the chosen answers"
@@ -24,7 +25,8 @@ a {recipe.format.kind} format, trained with lmft.
 
 | | |
 |---|---|
-| base | {served} |
+| base | {over} |
+| served by | {in_words(service_of(base.architecture, base.name))} |
 | method | {recipe.method}, from {began} |
 | corpus | {corpus.summary()} |
 | training | {training.steps} steps, {training.tokens:,} tokens, {training.seconds:.0f} s \
