@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from pathlib import Path
 
 # oneDNN multiplies bf16 natively with either; without them it emulates, 30 times slower.
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_tile", "bf16"})
+_MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -25,36 +27,58 @@ class Gpu:
 @cache
 def gpus() -> tuple[Gpu, ...]:
     """NVIDIA GPUs by nvidia-smi; none without a driver, or hidden by CUDA_VISIBLE_DEVICES."""
+    found = []
+    for fields in _nvidia_smi("--query-gpu=name,memory.total,memory.free,compute_cap"):
+        if len(fields) == 4 and fields[1].isdigit() and fields[2].isdigit():
+            found.append(
+                Gpu(
+                    fields[0],
+                    int(fields[1]) * _MEBIBYTE,
+                    int(fields[2]) * _MEBIBYTE,
+                    float(fields[3]),
+                )
+            )
+    return tuple(found)
+
+
+def gpu_bytes_of(pids: Collection[int]) -> int:
+    """Memory that these processes hold on the GPUs that this one sees.
+
+    In a container the driver may not know them by these numbers: then what all processes hold.
+    """
+    rows = [
+        (int(fields[0]), int(fields[1]) * _MEBIBYTE)
+        for fields in _nvidia_smi("--query-compute-apps=pid,used_memory")
+        if len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit()
+    ]
+    if any(pid in pids for pid, _ in rows):
+        return sum(held for pid, held in rows if pid in pids)
+    used = _nvidia_smi("--query-gpu=memory.used")
+    return sum(int(field) * _MEBIBYTE for (field,) in used if field.isdigit())
+
+
+def _nvidia_smi(query: str) -> list[list[str]]:
+    """The fields of each line of its answer; nothing without a driver or a GPU to be seen."""
     command = shutil.which("nvidia-smi")
-    if command is None or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return ()
-    query = ["--query-gpu=name,memory.total,memory.free,compute_cap"]
-    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        query += ["-i", visible]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if command is None or visible in ("", "-1"):
+        return []
     try:
         answer = subprocess.run(
-            [command, *query, "--format=csv,noheader,nounits"],
+            [
+                command,
+                query,
+                *(["-i", visible] if visible else []),
+                "--format=csv,noheader,nounits",
+            ],
             capture_output=True,
             text=True,
             timeout=20,
             check=True,
         )
     except (subprocess.SubprocessError, OSError):
-        return ()
-    found = []
-    for line in answer.stdout.splitlines():
-        fields = [field.strip() for field in line.split(",")]
-        if len(fields) == 4 and fields[1].isdigit() and fields[2].isdigit():
-            mebibyte = 1 << 20
-            found.append(
-                Gpu(
-                    fields[0],
-                    int(fields[1]) * mebibyte,
-                    int(fields[2]) * mebibyte,
-                    float(fields[3]),
-                )
-            )
-    return tuple(found)
+        return []
+    return [[field.strip() for field in line.split(",")] for line in answer.stdout.splitlines()]
 
 
 @cache

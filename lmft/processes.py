@@ -8,6 +8,9 @@ import signal
 import sys
 
 PARENT_VARIABLE = "LMFT_PARENT_PID"
+# A random key for the server that a command starts for itself, so that the command gets in where
+# the person has made keys.
+PARENT_KEY_VARIABLE = "LMFT_PARENT_KEY"
 _PR_SET_PDEATHSIG = 1
 
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -18,17 +19,25 @@ from rich.console import Console
 
 from lmft.errors import EngineError, EngineMissingError, LmftError, NotFoundError, PortTakenError
 from lmft.machine import has_vllm
-from lmft.processes import PARENT_VARIABLE
+from lmft.processes import PARENT_KEY_VARIABLE, PARENT_VARIABLE
 
 DEFAULT_PORT = 8321
 _POLL_SECONDS = 0.25
 
 
 def server_command(
-    port: int, *, host: str = "127.0.0.1", model: str | None = None, ui: bool = True
+    port: int,
+    *,
+    host: str = "127.0.0.1",
+    model: str | None = None,
+    ui: bool = True,
+    memory_gib: float | None = None,
+    slots: int | None = None,
 ) -> list[str]:
     command = [sys.executable, "-P", "-m", "serving", "--host", host, "--port", str(port)]
     command += ["--model", model] if model else []
+    command += [] if memory_gib is None else ["--memory-gib", str(memory_gib)]
+    command += [] if slots is None else ["--slots", str(slots)]
     return command if ui else [*command, "--no-ui"]
 
 
@@ -72,10 +81,12 @@ def free_port() -> int:
 class Server:
     """A serving process at an address."""
 
-    def __init__(self, url: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(
+        self, url: str, process: subprocess.Popen[bytes] | None = None, key: str | None = None
+    ) -> None:
         self.url = url
         self.process = process
-        key = os.environ.get("LMFT_API_KEY")
+        key = os.environ.get("LMFT_API_KEY") or key
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self.http = httpx.Client(base_url=url, headers=headers, timeout=600)
 
@@ -134,13 +145,14 @@ class Server:
 @contextlib.contextmanager
 def running_server(port: int, *, model: str | None, ui: bool) -> Iterator[Server]:
     """A server of our own on loopback, gone when the block ends or this process dies."""
+    key = secrets.token_urlsafe(32)
     process = subprocess.Popen(
         server_command(port, model=model, ui=ui),
-        env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
+        env={**os.environ, PARENT_VARIABLE: str(os.getpid()), PARENT_KEY_VARIABLE: key},
         # Ctrl-C goes to this process, which ends the server in order.
         start_new_session=True,
     )
-    server = Server(f"http://127.0.0.1:{port}", process)
+    server = Server(f"http://127.0.0.1:{port}", process, key)
     try:
         yield server
     finally:

@@ -3,5 +3,6 @@
 engine/       vLLM as a child process: start, watch, load adapters, prove parity
 vllm_plugin/  what lmft adds to vLLM
 gateway/      FastAPI: OpenAI's routes and our own
+watch/        metrics, logs, each adapter's traffic, and the way down
 __main__.py   puts the processes together and mounts the pages
 """

@@ -6,19 +6,33 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
 
 import uvicorn
 
-from lmft.errors import LmftError, UserError
+from lmft.errors import LmftError
 from lmft.processes import PARENT_VARIABLE, die_with_parent
 from lmft.server import cannot_listen
-from serving.engine.supervisor import Supervisor
+from lmft.store.database import open_store
+from lmft.store.deployments import Deployments
+from lmft.store.keys import Keys
+from serving.gateway.access.access import access_to, require_key_beyond_loopback
+from serving.gateway.access.protocol import BoundedHead
 from serving.gateway.app import build_app
-from serving.gateway.guard import is_loopback
+from serving.pool.catalog import Catalog
+from serving.pool.memory import budget_bytes
+from serving.pool.plan import Limits
 from serving.pool.pool import Pool
-from serving.select import select
+from serving.watch.server import DrainingServer
+from serving.watch.watch import Watch
+
+DRAIN_SECONDS = 30.0
+HANG_SECONDS = 30.0
+# Longer than clients keep an idle connection (httpx and so OpenAI's: 5 s): to ask over one in the
+# moment in which the server closes it fails.
+KEEP_ALIVE_SECONDS = 75
 
 
 def main() -> int:
@@ -42,24 +56,58 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--model", help="adapter to have ready; default: the newest")
     parser.add_argument("--base", default="embedded", help="what to serve when there is no adapter")
     parser.add_argument("--no-ui", action="store_true", help="the HTTP API only")
+    parser.add_argument(
+        "--memory-gib",
+        type=float,
+        help="for all engines together; default: half of the free memory, 85%% of a GPU's",
+    )
+    parser.add_argument("--slots", type=int, default=4, help="adapters in one batch")
+    parser.add_argument(
+        "--resident", type=int, default=32, help="adapters that stay loaded, for each base"
+    )
+    parser.add_argument(
+        "--hang-seconds",
+        type=float,
+        default=HANG_SECONDS,
+        help="an engine that gives no token for so long is replaced",
+    )
+    parser.add_argument(
+        "--drain-seconds",
+        type=float,
+        default=DRAIN_SECONDS,
+        help="how long running requests may take once the server is told to end",
+    )
+    parser.add_argument(
+        "--log-prompts",
+        action="store_true",
+        default=os.environ.get("LMFT_LOG_PROMPTS") == "1",
+        help="write prompts and replies to the log too",
+    )
     return parser.parse_args()
 
 
 async def _serve(options: argparse.Namespace) -> int:
-    api_key = os.environ.get("LMFT_API_KEY") or None
-    if not is_loopback(options.host) and api_key is None:
-        raise UserError(
-            f"Refusing to listen on {options.host} without a key.",
-            "Set LMFT_API_KEY, or stay on 127.0.0.1.",
-        )
-    chosen = select(options.model, options.base)
+    require_key_beyond_loopback(options.host)
+    store = open_store()
+    access = access_to(Keys(store))
     listener = bind(options.host, options.port)
-    supervisor = Supervisor(
-        chosen.settings, chosen.served_base, chosen.variant, chosen.warm, strict=chosen.strict
+    pool = Pool(
+        Catalog(),
+        Deployments(store),
+        Limits(
+            budget_bytes(options.memory_gib),
+            options.slots,
+            options.resident,
+            options.hang_seconds,
+        ),
+        first=options.model,
+        plain_base=options.base,
     )
+    watch = Watch(drain_seconds=options.drain_seconds, log_texts=options.log_prompts)
     app = build_app(
-        Pool(supervisor, chosen.encoder, chosen.base.name),
-        api_key=api_key,
+        pool,
+        watch,
+        access,
         host=options.host,
         on_engine_end=lambda: _end(server),
     )
@@ -69,14 +117,26 @@ async def _serve(options: argparse.Namespace) -> int:
         host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host  # noqa: S104
         address = f"[{host}]" if ":" in host else host
         port = listener.getsockname()[1]
-        mount(app, base_url=f"http://{address}:{port}", api_key=api_key)
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+        mount(
+            app,
+            base_url=f"http://{address}:{port}",
+            api_key=access.pages_key,
+            login=access.pages_login,
+        )
+    # uvicorn's own bound begins when nothing of the API is running any more: it is for pages.
+    config = uvicorn.Config(
+        app,
+        http=BoundedHead,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
+    server = DrainingServer(config, watch.drain)
     await server.serve(sockets=[listener])
-    if supervisor.failure is not None:
-        raise supervisor.failure
-    return 0
+    if pool.failure is not None:
+        raise pool.failure
+    return 130 if server.stopped_by == signal.SIGINT else 0
 
 
 def bind(host: str, port: int) -> socket.socket:

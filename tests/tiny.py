@@ -86,6 +86,20 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
         "bloom",
         {"hidden_size": 64, "n_layer": 2, "n_head": 2, "hidden_dropout": 0.1},
     ),
+    # As falcon-7b: one head of keys for all, attention beside the MLP, which vLLM wants four times
+    # as wide as the model.
+    "falcon": (
+        "falcon",
+        {
+            "hidden_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "ffn_hidden_size": 256,
+            "max_position_embeddings": CONTEXT,
+            "attention_dropout": 0.1,
+            "hidden_dropout": 0.1,
+        },
+    ),
     "phi": (
         "phi",
         {

@@ -26,19 +26,21 @@ def build(base_url: str, api_key: str | None) -> gr.Blocks:
     return _pages(Gateway(base_url, api_key))
 
 
-def mount(app: FastAPI, base_url: str, api_key: str | None, path: str = "/") -> None:
+def mount(
+    app: FastAPI, base_url: str, api_key: str | None, path: str = "/", *, login: bool = True
+) -> None:
     """Put the pages on `app`, below `path`.
 
     Call it last: mounted at "/", the pages get every request that no earlier route took, a GET
     on a POST route included. With a key set, the pages ask for it too, because whoever reaches
-    them can use the models.
+    them can use the models; `login=False` is for a server that asks before they do.
     """
     gateway = Gateway(base_url, api_key)
     _close_with(app, gateway)
-    _quietly(lambda: _mount(app, gateway, api_key, path))
+    _quietly(lambda: _mount(app, gateway, api_key if login else None, path))
 
 
-def _mount(app: FastAPI, gateway: Gateway, api_key: str | None, path: str) -> None:
+def _mount(app: FastAPI, gateway: Gateway, password: str | None, path: str) -> None:
     gr.mount_gradio_app(
         app,
         _pages(gateway),
@@ -48,7 +50,7 @@ def _mount(app: FastAPI, gateway: Gateway, api_key: str | None, path: str) -> No
         footer_links=[],
         # On by default since Gradio 6.24: inputs and outputs would be kept in local storage.
         run_history=False,
-        auth=(USER, api_key) if api_key else None,
+        auth=(USER, password) if password else None,
         auth_message=text.LOGIN,
         allowed_paths=[],
         # No page takes a file; this bounds what the upload route, which is always there, takes.

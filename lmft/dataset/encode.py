@@ -108,6 +108,12 @@ class Encoder:
         return int(self._tokenizer.get_vocab_size())
 
     @property
+    def special_tokens(self) -> frozenset[str]:
+        """Texts that stand for a mark of the base, such as `<|im_start|>`; never so in `text`."""
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        return frozenset(str(token.content) for token in added if token.special)
+
+    @property
     def line_end_ids(self) -> list[int]:
         """The tokens that are nothing but the end of a line or a paragraph."""
         encoded = [self.text(end) for end in ("\n", "\n\n", " \n")]

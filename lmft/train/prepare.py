@@ -28,7 +28,7 @@ from lmft.train.planning.disk import required_disk_bytes
 from lmft.train.planning.plan import Plan, choose_block_tokens, make_plan
 from lmft.train.planning.shape import shape_of
 from lmft.train.recipe import Recipe
-from lmft.train.servable import RANKS, require_servable
+from lmft.train.servable import RANKS, service_of
 from lmft.train.watch.trackers import require_trackers
 
 _OPENING_CHARACTERS = 400
@@ -68,7 +68,7 @@ def prepare(recipe: Recipe) -> Job:
     processes.require_supported(recipe.method)
     require_trackers(recipe.track)
     base = processes.main_first(lambda: resolve_base(recipe.base))
-    require_servable(base.architecture, base.name)
+    service_of(base.architecture, base.name)
     recipe, parent = take_over(recipe, base)
     if recipe.lora.rank > RANKS[-1]:
         raise RecipeError(

@@ -18,9 +18,11 @@ from lmft.registry.card import model_card
 from lmft.train import processes
 from lmft.train.durable.jobkey import frozen
 from lmft.train.durable.runs import Run
+from lmft.train.merged import merge, merged_directory, merged_record
 from lmft.train.prepare import Job
 from lmft.train.recipe import dump_recipe
 from lmft.train.reference import write_reference
+from lmft.train.servable import service_of
 from lmft.train.variant import export_variant, variant_name
 from lmft.train.watch.record import METRICS, SAMPLES
 from lmft.train.watch.watch import CURVE, PAGE
@@ -36,6 +38,8 @@ class Fit:
 
 def publish(job: Job, fit: Fit, run: Run, console: Console) -> None:
     """The served base, the reference, the manifest: the adapter's directory, at once.
+
+    Where vLLM takes no LoRA, the merged model lies there first.
 
     Takes the model out of `fit`: the reference loads the served base, and needs its room.
     """
@@ -59,7 +63,7 @@ def publish(job: Job, fit: Fit, run: Run, console: Console) -> None:
         (staging / "recipe.yaml").write_text(dump_recipe(frozen(recipe, plan)), encoding="utf-8")
         card = model_card(run.adapter_id, base, recipe, job.corpus.info, fit.training)
         (staging / "README.md").write_text(card, encoding="utf-8")
-        write_manifest(
+        manifest = write_manifest(
             staging,
             adapter_id=run.adapter_id,
             base=base.name,
@@ -72,6 +76,11 @@ def publish(job: Job, fit: Fit, run: Run, console: Console) -> None:
             parent=str(job.parent.id) if job.parent else None,
             training=fit.training,
         )
+        if service_of(base.architecture, base.name) == "merged":
+            # Before the adapter appears: a server may ask for it at once.
+            target = merged_directory(run.adapter_id.directory)
+            with console.status("  merging the adapter into the served base"):
+                merge(variant_path, staging, target, merged_record(manifest))
 
 
 def _save_weights(model: Any, adapter: dict[str, Any], staging: Path, base: Base) -> None:

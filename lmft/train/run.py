@@ -24,7 +24,9 @@ from lmft.train.durable.record import Tuning
 from lmft.train.durable.runs import Run, create_run
 from lmft.train.durable.stopping import StopSignals
 from lmft.train.durable.survive import Keeper, recorded, until_it_fits
+from lmft.train.holding import Progress, held
 from lmft.train.loaded import LoadedModel
+from lmft.train.planning.estimate import estimate
 from lmft.train.planning.plan import Plan
 from lmft.train.planning.plan_shown import measured_line
 from lmft.train.planning.probe import tokens_per_second
@@ -52,16 +54,20 @@ def run(job: Job, console: Console, resumed: Run | None = None) -> Adapter:
     with StopSignals() as signals, resumed or create_run(recipe, key, job.base.alias) as run:
         run.require(key)
         with recorded(run, recipe.training.learning_rate):
-            return _run(job, run, key, signals, console)
+            console.print(f"  run {run.id}", highlight=False)
+            with held(job, run, console) as holding:
+                return _run(job, run, key, signals, console, Progress(holding))
 
 
-def _run(job: Job, run: Run, key: JobKey, signals: StopSignals, console: Console) -> Adapter:
-    console.print(f"  run {run.id}", highlight=False)
+def _run(
+    job: Job, run: Run, key: JobKey, signals: StopSignals, console: Console, progress: Progress
+) -> Adapter:
     checkpoints = processes.main_first(
         lambda: Checkpoints(run.checkpoints_dir, run.directory / "quarantine", key)
     )
     if not (paths.adapters_dir() / run.adapter_id.directory).is_dir():
-        publish(job, _train(job, run, checkpoints, signals, console), run, console)
+        fit = _train(job, run, checkpoints, signals, console, progress)
+        publish(job, fit, run, console)
     # Else it was published by an attempt that died before it could say so.
     if processes.is_main():
         run.published()
@@ -72,12 +78,18 @@ def _run(job: Job, run: Run, key: JobKey, signals: StopSignals, console: Console
 
 
 def _train(
-    job: Job, run: Run, checkpoints: Checkpoints, signals: StopSignals, console: Console
+    job: Job,
+    run: Run,
+    checkpoints: Checkpoints,
+    signals: StopSignals,
+    console: Console,
+    progress: Progress,
 ) -> Fit:
     loaded = LoadedModel(job)
 
     def attempt(plan: Plan) -> Fit:
-        return _attempt(replace(job, plan=plan), loaded, run, checkpoints, signals, console)
+        planned = replace(job, plan=plan)
+        return _attempt(planned, loaded, run, checkpoints, signals, console, progress)
 
     return until_it_fits(run.tuned(job.plan), run, console, attempt)
 
@@ -89,6 +101,7 @@ def _attempt(
     checkpoints: Checkpoints,
     signals: StopSignals,
     console: Console,
+    progress: Progress,
 ) -> Fit:
     """Load, and train from the newest checkpoint on, watched."""
     recipe, base, plan = job.recipe, job.base, job.plan
@@ -111,6 +124,7 @@ def _attempt(
             speed = tokens_per_second(model, job.blocks, plan)
         ahead = replace(job, plan=replace(plan, steps=steps_left))
         console.print(f"  {measured_line(ahead, speed)}", highlight=False)
+        progress.foresee(estimate(ahead, speed).seconds)
     keeper = Keeper(run, signals, recipe.training.checkpoint_minutes)
     with (
         paths.disk_errors(run.directory),
@@ -119,7 +133,7 @@ def _attempt(
         ) as watch,
     ):
         with signals.deferred(), tempfile.TemporaryDirectory(prefix="lmft-train-") as scratch:
-            trainer = _trainer(model, job, Path(scratch), [keeper, *watch.callbacks])
+            trainer = _trainer(model, job, Path(scratch), [keeper, progress, *watch.callbacks])
             trainer.checkpoints = checkpoints
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         watch.finish()

@@ -22,11 +22,13 @@ from lmft.train.model import compute_dtype, four_bit_modules, load_base
 from lmft.train.planning.plan import Plan
 
 VARIANT_FILE = "lmft_variant.json"
-_TOKENIZER_FILES = (
+# What the gateway and vLLM need beside the weights.
+SIDE_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "chat_template.jinja",
+    EXTRAS_FILE,
 )
 
 
@@ -61,7 +63,7 @@ def export_variant(base: Base, plan: Plan, model: Any, name: str) -> Path:
         _copy_dequantised(load_base(base, plan) if processes.sharded() else model, plain)
     with paths.publishing(target) as staging:
         plain.save_pretrained(staging, safe_serialization=True)
-        for file in (*_TOKENIZER_FILES, EXTRAS_FILE):
+        for file in SIDE_FILES:
             if (base.path / file).is_file():
                 shutil.copyfile(base.path / file, staging / file)
         record = {"base": base.name, "alias": base.alias, "base_hash": base.hash, "variant": name}

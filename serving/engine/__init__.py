@@ -1,8 +1,9 @@
-"""vLLM, kept where no user can reach it.
+"""An engine (vLLM, or local/ for what vLLM does not run), kept where no user can reach it.
 
+settings.py  what it serves, and how its process is told
 process.py   start, wait until it answers, stop; no orphan whatever happens
-child.py     the first lines that run in the child
+child.py     the first lines that run in vLLM's process
 client.py    HTTP over the Unix socket
 probe.py     is the served adapter the trained one?
-live.py      which adapters are loaded and proven
+local/       our own engine, over transformers
 """

@@ -1,10 +1,15 @@
 """FastAPI in front of the engine: OpenAI's shapes, the format contract applied.
 
-app.py       builds the application
-guard.py     key, host and origin: one middleware, deny by default
-schemas.py   what a request may say; everything else is refused
+app.py       builds the application; state.py: what the routes share
+access/      who may ask, and how much at once
+schemas/     what a request may say, and what an answer does
 errors.py    lmft's exceptions -> OpenAI's error shape
-sampling.py  request + contract -> what vLLM is asked
-answers.py   what vLLM says -> OpenAI's objects
 routes/      one file a surface
+asking.py    one request to one model: admission, lease, answer, all given back
+chat_prompt.py  messages -> the tokens that a model is asked with
+sampling.py  request + contract -> what vLLM is asked
+tools.py     a model's text -> messages and calls of tools
+answers.py   what vLLM says -> OpenAI's objects
+events.py    an answer as server-sent events
+documents.py the OpenAPI document
 """

@@ -10,17 +10,32 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import FastAPI
 
 from lmft import __version__
-from serving.gateway import errors
-from serving.gateway.guard import Guard
-from serving.gateway.routes import chat, completions, health, models, play
+from serving.gateway import documents, errors
+from serving.gateway.access.access import Access
+from serving.gateway.access.guard import Guard
+from serving.gateway.access.limits import BodyLimit
+from serving.gateway.routes import (
+    chat,
+    completions,
+    health,
+    metrics,
+    models,
+    not_offered,
+    play,
+    tokenization,
+)
 from serving.gateway.state import Gateway
+from serving.pool.device import Device
 from serving.pool.pool import Pool
+from serving.watch.requests import Requests
+from serving.watch.watch import Watch
 
 
 def build_app(
     pool: Pool,
+    watch: Watch,
+    access: Access,
     *,
-    api_key: str | None,
     host: str,
     on_engine_end: Callable[[], None],
 ) -> FastAPI:
@@ -33,14 +48,20 @@ def build_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        running = asyncio.create_task(pool.supervisor.run())
+        device = Device(pool)
+        # Before the first engine starts: a training may need its memory.
+        await device.look()
+        running = asyncio.create_task(pool.run())
         running.add_done_callback(lambda _: on_engine_end())
+        watching = asyncio.create_task(watch.run())
+        sharing = asyncio.create_task(device.run())
         try:
             yield
         finally:
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+            for task in (sharing, watching, running):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     app = FastAPI(
         title="lmft",
@@ -50,10 +71,14 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.gateway = Gateway(pool, started_at=int(time.time()))
+    app.state.gateway = Gateway(pool, watch, access.admission, started_at=int(time.time()))
     errors.install(app)
-    for routes in (health, models, completions, chat, play):
+    for routes in (health, metrics, models, completions, chat, play, tokenization, not_offered):
         app.include_router(routes.router)
+    documents.describe(app)
     errors.close(app, "/v1")
-    app.add_middleware(Guard, api_key=api_key, host=host)
+    app.add_middleware(BodyLimit, max_bytes=access.max_body_bytes)
+    app.add_middleware(Guard, keyring=access.keyring, host=host)
+    # Last, and so outermost: what the guard refuses has an id and a line in the log too.
+    app.add_middleware(Requests, watch=watch)
     return app

@@ -1,73 +1,150 @@
-"""One request to one model, from the lease on it to the last byte of its answer."""
+"""One request to one model: admission, a lease, the answer as it passes, and all given back."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
-from starlette.responses import StreamingResponse
 
+from lmft.registry.traffic import Counts
+from serving.engine.client import UpstreamRefusal
 from serving.gateway import answers
-from serving.gateway.errors import describe
+from serving.gateway.access.admission import Admitted
+from serving.gateway.access.callers import caller
+from serving.gateway.errors import RequestError
+from serving.gateway.events import Events
 from serving.gateway.state import gateway
 from serving.pool.lease import Lease
+from serving.watch.meter import Meter, Outcome
+from serving.watch.record import Record, record_of
+from serving.watch.wanted import ClientGoneError, wanted
+
+# However long a client says it would wait for an engine that must first start.
+MAX_WAIT_SECONDS = 600.0
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.IGNORECASE)
 
 
 class Asking:
     """What a generating route works with; `asking` makes it and ends it."""
 
-    def __init__(self, request: Request, lease: Lease, stack: contextlib.AsyncExitStack) -> None:
+    def __init__(
+        self,
+        request: Request,
+        admitted: Admitted,
+        lease: Lease,
+        meter: Meter,
+        record: Record,
+        stack: contextlib.AsyncExitStack,
+    ) -> None:
         self.lease = lease
         self.model = lease.model
         self._request = request
+        self._admitted = admitted
+        self._meter = meter
+        self._record = record
         self._stack = stack
 
     async def whole(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
         """The engine's whole answer to `question`."""
-        return await self.lease.client.json(path, question)
+        answer = await self.lease.client.json(path, self._meter.asks(path, question))
+        self._meter.whole(answer)
+        return answer
 
-    def chunks(self, path: str, question: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async def chunks(
+        self, path: str, question: dict[str, Any]
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """The engine's answer as it comes, ended by a chunk with its usage."""
-        return self.lease.client.stream(
+        self._record.stream = True
+        question = self._meter.asks(path, question)
+        stream = self.lease.client.stream(
             path, question | {"stream_options": {"include_usage": True}}
         )
+        async with contextlib.aclosing(stream) as chunks:
+            async for chunk in chunks:
+                self._meter.piece(chunk)
+                yield chunk
 
     def answer(self, body: dict[str, Any]) -> JSONResponse:
-        return JSONResponse(body, headers=answers.headers(self.model))
+        return JSONResponse(body, headers=self._headers)
 
-    async def stream(self, events: AsyncIterator[dict[str, Any]]) -> StreamingResponse:
-        """Server-sent events. What fails before the first one is an ordinary error response;
-        what fails later is an event of its own, since the status line is already out.
+    @property
+    def _headers(self) -> dict[str, str]:
+        return answers.headers(self.model) | self._admitted.headers
+
+    async def stream(self, events: AsyncGenerator[dict[str, Any], None]) -> Events:
+        """Server-sent events. What fails before the first one is an ordinary error response.
 
         The lease stays until the last event is out or the client has gone.
         """
         first = await anext(events, None)
-        held = self._stack.pop_all()
-
-        async def body() -> AsyncIterator[str]:
-            async with held:
-                try:
-                    if first is not None:
-                        yield answers.event(first)
-                    async for item in events:
-                        yield answers.event(item)
-                except Exception as error:
-                    yield answers.event(describe(error)[1])
-                yield answers.DONE
-
-        return StreamingResponse(
-            body(),
-            media_type="text/event-stream",
-            headers=answers.headers(self.model) | {"cache-control": "no-store"},
+        return Events(
+            first,
+            events,
+            held=self._stack.pop_all(),
+            meter=self._meter,
+            record=self._record,
+            drain=gateway(self._request).watch.drain,
+            headers=self._headers,
         )
 
 
 @contextlib.asynccontextmanager
 async def asking(request: Request, model: str) -> AsyncIterator[Asking]:
-    """Take a lease on `model` for this request; see serving.pool.pool for what it raises."""
-    async with contextlib.AsyncExitStack() as stack:
-        lease = stack.enter_context(await gateway(request).pool.lease(model))
-        yield Asking(request, lease, stack)
+    """Have this request admitted and take a lease on `model` for it.
+
+    See serving.gateway.access.admission and serving.pool.pool for what they raise.
+
+    Everything inside is cancelled when the client goes, which closes the connection to the
+    engine, which makes the engine stop.
+
+    Raises:
+        ClientGoneError, LeavingError: nobody waits for the answer any more.
+    """
+    state, record = gateway(request), record_of(request.scope)
+    watch = state.watch
+    record.asked = model
+    if watch.log.texts:
+        record.prompt = (await request.body()).decode(errors="replace")
+    async with contextlib.AsyncExitStack() as stack, wanted(request.receive, watch.drain):
+        with watch.metrics.waiting.track_inprogress():
+            seconds = wait_seconds(request.headers.getlist("prefer"))
+            admitted = await stack.enter_async_context(
+                state.admission.enter(caller(request), model)
+            )
+            lease = stack.enter_context(await state.pool.lease(model, wait_seconds=seconds))
+
+        def count(counts: Counts) -> None:
+            watch.traffic.add(lease.model.id, counts)
+            admitted.used(counts.prompt_tokens + counts.completion_tokens)
+
+        record.model, record.adapter = lease.model.id, lease.model.fingerprint
+        meter = stack.enter_context(
+            Meter(
+                record,
+                watch.metrics.of(lease.model.id),
+                count,
+                sampled=watch.samples(lease.model.id),
+                outcome_of=_outcome,
+            )
+        )
+        yield Asking(request, admitted, lease, meter, record, stack)
+
+
+def wait_seconds(prefer: list[str]) -> float:
+    """Seconds that the client would wait: `Prefer: wait=N` (RFC 7240), at most ten minutes."""
+    found = _WAIT.search(",".join(prefer))
+    return min(float(found[1]), MAX_WAIT_SECONDS) if found else 0.0
+
+
+def _outcome(error: BaseException) -> Outcome:
+    if isinstance(error, RequestError):
+        return "refused"
+    if isinstance(error, UpstreamRefusal) and error.status in (400, 422):
+        return "refused"
+    if isinstance(error, Exception) and not isinstance(error, ClientGoneError):
+        return "failed"
+    return "gone"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,30 +12,63 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from lmft.errors import LmftError
+from lmft.errors import LmftError, MachineError, UserError
 from serving.engine.client import UpstreamRefusal
 
 log = logging.getLogger("lmft.gateway")
 
 RETRY_AFTER_SECONDS = 5
+_INVALID = "invalid_request_error"
 # code -> (status, OpenAI's type, OpenAI's code)
 _BY_CODE = {
-    "not_found": (404, "invalid_request_error", "model_not_found"),
-    "context_length_exceeded": (400, "invalid_request_error", "context_length_exceeded"),
-    "invalid_request": (422, "invalid_request_error", "invalid_request"),
+    "not_found": (404, _INVALID, "model_not_found"),
+    "context_length_exceeded": (400, _INVALID, "context_length_exceeded"),
+    "invalid_value": (400, _INVALID, "invalid_value"),
+    "unsupported_parameter": (400, _INVALID, "unsupported_parameter"),
+    "unsupported_route": (404, _INVALID, "unsupported_route"),
+    "insufficient_scope": (403, _INVALID, "insufficient_scope"),
+    "rate_limit_exceeded": (429, "rate_limit_error", "rate_limit_exceeded"),
+    "server_busy": (429, "rate_limit_error", "server_busy"),
+    # Nobody receives it: the client has gone.
+    "client_gone": (499, _INVALID, "client_gone"),
     "engine_starting": (503, "server_error", "engine_starting"),
+    "shutting_down": (503, "server_error", "shutting_down"),
     "engine_error": (503, "server_error", "engine_error"),
     "probe_failed": (503, "server_error", "probe_failed"),
     "adapter_corrupt": (503, "server_error", "adapter_corrupt"),
 }
+KNOWN = frozenset(_BY_CODE.values())
+# What is outside the allowlist; every other fault of a body is a wrong value.
+_OUTSIDE = {"extra_forbidden": "unknown_parameter", "unsupported_content": "unsupported_content"}
+_FAULT_CODES = _OUTSIDE | {
+    "missing": "missing_required_parameter",
+    "json_invalid": "invalid_json",
+    "unsupported_parameter": "unsupported_parameter",
+}
+# What FastAPI refuses before a route is reached: a body that it cannot parse, no such route.
+_HTTP_CODES = {400: "invalid_json", 404: "unknown_route"}
+# A path, an address of memory or network, an adapter's name inside the engine. Our own routes
+# are no secret.
+_INSIDE = re.compile(
+    r"(?<![\w:.#])~?/(?!v1\b|healthz\b|readyz\b|metrics\b)[\w.+@-]+(?:/[\w.+@-]*)*"
+    r"|\b0x[0-9a-f]{6,}|\w+://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\b[0-9a-f]{8}-[0-9a-f]{12}\b",
+    re.IGNORECASE,
+)
 
 
 class RequestError(LmftError):
-    """A request that cannot be answered; `code` is one of the table above."""
+    """A request that cannot be answered; `code` is one of the table above.
 
-    def __init__(self, message: str, hint: str = "", code: str = "invalid_request") -> None:
+    Attributes:
+        param: the field that is at fault, if it is one.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", code: str = "invalid_value", param: str | None = None
+    ) -> None:
         super().__init__(message, hint)
         self.code = code
+        self.param = param
 
 
 def error_body(
@@ -42,26 +77,51 @@ def error_body(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+def public(message: str) -> str:
+    """The message without what it says of this machine, in one line."""
+    first = next(iter(message.strip().splitlines()), "")
+    return _INSIDE.sub("(...)", first)[:500]
+
+
 def describe(error: Exception) -> tuple[int, dict[str, Any]]:
     """Status and body of any error that a route or a stream can end with."""
     if isinstance(error, LmftError):
-        status, kind, code = _BY_CODE.get(error.code, (500, "server_error", error.code))
-        return status, error_body(str(error), kind, code)
+        status, kind, code = _BY_CODE.get(error.code) or _by_class(error)
+        param = error.param if isinstance(error, RequestError) else None
+        return status, error_body(public(str(error)), kind, code, param)
     if isinstance(error, UpstreamRefusal):
-        return 400, error_body(error.message, "invalid_request_error", "invalid_request")
+        return _describe_refusal(error)
     log.error("unexpected error", exc_info=error)
     return 500, error_body(
         "Something went wrong inside lmft; its log says more.", "server_error", None
     )
 
 
+def _by_class(error: LmftError) -> tuple[int, str, str]:
+    """A person's error is the caller's; the machine's may be over at the next try."""
+    if isinstance(error, UserError):
+        return 400, _INVALID, error.code
+    return 503 if isinstance(error, MachineError) else 500, "server_error", error.code
+
+
+def _describe_refusal(refusal: UpstreamRefusal) -> tuple[int, dict[str, Any]]:
+    """What vLLM refuses although the gateway let it pass: 400 is about the values that were
+    given, anything else (no such adapter, wrong key) about what the gateway itself did."""
+    log.warning("the engine refused a request (%s): %s", refusal.status, refusal.message)
+    if refusal.status in (400, 422):
+        message = f"The engine refuses this request: {public(refusal.message)}"
+        return 400, error_body(message, _INVALID, "invalid_value")
+    return 503, error_body(
+        "The engine did not take this request. Try again.", "server_error", "engine_error"
+    )
+
+
 def error_response(error: Exception) -> JSONResponse:
     status, body = describe(error)
-    headers = (
-        {"retry-after": str(RETRY_AFTER_SECONDS)}
-        if body["error"]["code"] == "engine_starting"
-        else {}
-    )
+    seconds = getattr(error, "retry_after_seconds", None)
+    if seconds is None and body["error"]["code"] in ("engine_starting", "shutting_down"):
+        seconds = RETRY_AFTER_SECONDS
+    headers = {} if seconds is None else {"retry-after": str(max(1, math.ceil(seconds)))}
     return JSONResponse(body, status, headers)
 
 
@@ -74,26 +134,23 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        faults = error.errors()
-        message = "; ".join(_fault(fault) for fault in faults[:5])
-        param = _place(faults[0]) or None
+        # What is outside the allowlist is said first, whatever else is wrong.
+        faults = sorted(error.errors(), key=lambda fault: fault["type"] not in _OUTSIDE)
+        message = "; ".join(dict.fromkeys(_fault(fault) for fault in faults[:5]))
+        kind = faults[0]["type"]
+        code = _FAULT_CODES.get(kind, "invalid_value")
         return JSONResponse(
-            error_body(message, "invalid_request_error", "invalid_request", param), 422
+            error_body(message, _INVALID, code, _place(faults[0]) or None),
+            422 if kind in _OUTSIDE else 400,
         )
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse(
-            error_body(str(error.detail), "invalid_request_error", None),
+            error_body(str(error.detail), _INVALID, _HTTP_CODES.get(error.status_code)),
             error.status_code,
             error.headers,
         )
-
-
-def _place(fault: Any) -> str:
-    """`messages.0.content`: without pydantic's names for the members of a union."""
-    parts = [str(part) for part in fault["loc"][1:]]
-    return ".".join(part for part in parts if part != "str" and "[" not in part)
 
 
 def close(app: FastAPI, prefix: str) -> None:
@@ -106,11 +163,28 @@ def close(app: FastAPI, prefix: str) -> None:
     )
     async def _unknown(path: str, request: Request) -> JSONResponse:
         message = f"There is no {request.method} {prefix}/{path}; docs/api.md lists what there is."
-        return JSONResponse(error_body(message, "invalid_request_error", "unknown_route"), 404)
+        return JSONResponse(error_body(message, _INVALID, "unknown_route"), 404)
+
+
+def _place(fault: Any) -> str:
+    """`messages.0.content`: without pydantic's names for the members of a union."""
+    if param := fault.get("ctx", {}).get("param"):
+        return str(param)
+    if fault["type"] == "json_invalid":
+        return ""
+    parts = [str(part) for part in fault["loc"][1:]]
+    if parts[:1] in (["response_format"], ["prompt"]):
+        # The second is which kind of it was given.
+        del parts[1:2]
+    return ".".join(part for part in parts if part not in _MEMBERS and "[" not in part)
+
+
+# How pydantic calls the members of our other unions.
+_MEMBERS = frozenset({"str", "constrained-str", "NamedTool"})
 
 
 def _fault(fault: Any) -> str:
     where = _place(fault) or "body"
     if fault["type"] == "extra_forbidden":
         return f"`{where}` is not supported"
-    return f"`{where}`: {fault['msg']}"
+    return f"`{where}`: {fault['msg'].removeprefix('Value error, ')}"

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from serving.gateway.access.admission import Admission
 from serving.pool.pool import Pool
+from serving.watch.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,8 @@ class Gateway:
     """
 
     pool: Pool
+    watch: Watch
+    admission: Admission
     started_at: int
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from lmft.dataset.encode import Encoder
 from serving.engine.client import EngineClient
-from serving.engine.live import ServedModel
+from serving.pool.served import ServedModel
 
 
 @dataclass(frozen=True)

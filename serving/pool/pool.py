@@ -1,33 +1,195 @@
-"""Names of models to leases on them."""
+"""Names of models to leases on them: every adapter, alias and base, whichever engine has it."""
 
 from __future__ import annotations
 
-from lmft.dataset.encode import Encoder
-from serving.engine.supervisor import Supervisor
+import asyncio
+import logging
+import time
+
+from lmft.errors import EngineError, EngineWakingError, LmftError, ProbeFailedError
+from lmft.registry.adapters import Adapter
+from lmft.store.deployments import Deployments
+from serving.engine.probe import ParityError
+from serving.pool.adapters import RankAboveSlots
+from serving.pool.catalog import Catalog
+from serving.pool.deploy import Aliases
 from serving.pool.lease import Lease
+from serving.pool.lending import Lending
+from serving.pool.listing import Listing
+from serving.pool.member import Member
+from serving.pool.members import Members
+from serving.pool.names import Asked, Names
+from serving.pool.plan import Limits
+from serving.pool.served import Listed, Status
+
+log = logging.getLogger("lmft.pool")
+
+_RECONCILE_SECONDS = 0.5
+_DRAIN_SECONDS = 30.0
+_FOREVER_SECONDS = 24 * 3600.0
+_POLL_SECONDS = 0.1
 
 
 class Pool:
-    """The engines of this server; for now the one that was chosen at the start."""
+    """Every model of this server.
 
-    def __init__(self, supervisor: Supervisor, encoder: Encoder, base_name: str) -> None:
-        self.supervisor = supervisor
-        self.encoder = encoder
-        self.base_name = base_name
+    Args:
+        first: the adapter to have ready before anything else, without which to end with an
+            error; where it is None, the newest one that can be served.
+        plain_base: the base to serve where no adapter has been published.
 
-    async def lease(self, model: str) -> Lease:
-        """The model of a public id, loaded and proven first if need be.
+    Attributes:
+        failure: why it has given up, once it has.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        deployments: Deployments,
+        limits: Limits,
+        *,
+        first: str | None = None,
+        plain_base: str = "embedded",
+    ) -> None:
+        self.failure: LmftError | None = None
+        self._catalog = catalog
+        self._members = Members(catalog, limits)
+        self._aliases = Aliases(catalog, deployments, self._bring_up, self._members.retire)
+        self._listing = Listing(catalog, self._members, self._aliases)
+        self._names = Names(catalog, self._aliases)
+        self._lending = Lending(self._members)
+        self._first, self._plain_base = first, plain_base
+        self._opened = False
+        self._primary: Member | None = None
+
+    @property
+    def status(self) -> Status:
+        if self.failure is not None:
+            return Status("failed", "failed", self.failure.message)
+        if self._lending.reason is not None:
+            return Status("starting", self._lending.reason)
+        awake = self._members.awake()
+        if self._opened and (not awake or any(member.state == "ready" for member in awake)):
+            return Status("ready", "ready")
+        told = self._primary or (awake[0] if awake else None)
+        return Status("starting", told.phase if told else "reading what there is to serve")
+
+    @property
+    def lent(self) -> bool:
+        """The engines are stopped, and the device is another's."""
+        return self._lending.reason is not None
+
+    def engines(self) -> list[Member]:
+        """Those that were ever asked for, awake or not."""
+        return self._members.all()
+
+    async def run(self) -> None:
+        """Start the first engine, then watch and reconcile until cancelled or beyond help.
+
+        Leaves no process behind.
+        """
+        try:
+            await self._open()
+            while True:
+                await self._aliases.reconcile()
+                self._members.require_any()
+                await asyncio.sleep(_RECONCILE_SECONDS)
+        except LmftError as error:
+            self.failure = error
+        except Exception as error:
+            log.error("unexpected error", exc_info=error)
+            self.failure = EngineError("The server cannot go on.", "Its log says more.")
+        finally:
+            await asyncio.shield(self._close())
+
+    async def lease(self, model: str, *, wait_seconds: float = 0) -> Lease:
+        """The model of an id, alias or base's name, loaded and proven first if need be.
+
+        Args:
+            wait_seconds: how long to wait for an engine that must first start.
 
         Raises:
             NotFoundError: no such model; it is never answered by another one.
-            EngineError: `engine_starting` while its engine cannot answer yet.
-            ProbeFailedError, AdapterCorruptError: it is there and cannot be served.
+            EngineWakingError: its engine must first start; says when to ask again.
+            ProbeFailedError, AdapterCorruptError, EngineError: it is there and cannot be served.
         """
-        served = await self.supervisor.require_ready().resolve(model)
-        return Lease(
-            model=served,
-            client=self.supervisor.engine.client,
-            encoder=self.encoder,
-            context_length=self.supervisor.settings.context_length,
-            release=lambda: None,
-        )
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            asked = await self._names.find(model)
+            try:
+                self._lending.require_ours()
+                if (lease := await self._lease(asked, deadline)) is not None:
+                    return lease
+            except EngineWakingError:
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(_POLL_SECONDS)
+
+    def listed(self) -> list[Listed]:
+        """Every model that can be asked: versions, newest first, then aliases, then bases."""
+        return [entry for entry in self._listing.all() if entry.id not in self._names.deleting]
+
+    async def delete(self, model: str) -> None:
+        """Let its requests end (30 s at most), unload it, undeploy it, remove it from disk.
+
+        Raises:
+            NotFoundError: no adapter of that id; bases and aliases are not deleted.
+        """
+        adapter = self._names.to_delete(model)
+        self._names.deleting.add(model)
+        try:
+            await self._aliases.forget(adapter)
+            await self._members.forget(adapter, _DRAIN_SECONDS)
+            await asyncio.to_thread(self._catalog.remove, adapter)
+        finally:
+            self._names.deleting.discard(model)
+
+    async def give_up_device(self, reason: str, seconds: float | None) -> None:
+        """Stop every engine, after its requests or 30 s; see Lending.give_up."""
+        await self._lending.give_up(reason, seconds)
+
+    async def take_back_device(self) -> None:
+        """Start again what ran before, with all it had loaded, proven again."""
+        await self._lending.take_back()
+
+    async def _open(self) -> None:
+        await asyncio.to_thread(self._catalog.refresh)
+        await self._aliases.open()
+        first, asked = await self._names.first(self._first, self._plain_base)
+        self._primary = self._members.of(*asked)
+        try:
+            (await self.lease(first, wait_seconds=_FOREVER_SECONDS)).release()
+        except LmftError as error:
+            # Asked for by name it must work; otherwise the others still can.
+            hopeless = self._primary.state == "failed" and not isinstance(error, ProbeFailedError)
+            if self._first is not None or hopeless:
+                raise
+            log.error("%s", error)
+        self._opened = True
+
+    async def _lease(self, asked: Asked, deadline: float) -> Lease | None:
+        """None: not from this engine; what takes its place is to be asked."""
+        member = await self._members.ready(*asked, deadline)
+        running = member.require_ready()
+        try:
+            return await running.lease(asked.adapter)
+        except RankAboveSlots as error:
+            await member.grow(error.rank)
+        except ParityError as error:
+            base, adapter = asked
+            if adapter is None or not self._members.merge_instead(base, adapter, error):
+                raise
+        except EngineError:
+            if running is member.running and running.process.running:
+                raise
+        return None
+
+    async def _bring_up(self, adapter: Adapter, by_hand: bool) -> None:
+        """Load and prove a new version; what nobody asked for ends no other engine for it."""
+        if not by_hand:
+            self._members.require_room(self._catalog.base_of(adapter), adapter)
+        (await self.lease(str(adapter.id), wait_seconds=_FOREVER_SECONDS)).release()
+
+    async def _close(self) -> None:
+        await self._aliases.close()
+        await self._members.close()

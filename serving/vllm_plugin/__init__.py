@@ -8,10 +8,10 @@ at the top, and whatever fails does so inside `register`, where vLLM lets the er
 
 
 def register() -> None:
-    """Add LoRA for GPT-2, the fallback chat template, and the CPU LoRA operators.
+    """Add LoRA for GPT-2 and GPT-J, the fallback chat template, and the CPU LoRA operators.
 
-    May be called any number of times in a process. Imports no model code: the model is named by
-    a "module:Class" string that vLLM resolves when it needs it.
+    May be called any number of times in a process. Imports no model code: each model is named
+    by a "module:Class" string that vLLM resolves when it needs it.
 
     Raises:
         RuntimeError: this vLLM is not one whose CPU LoRA operators lmft knows how to replace.
@@ -26,5 +26,6 @@ def register() -> None:
     from serving.vllm_plugin.cpu_lora_seam import install
 
     ModelRegistry.register_model("GPT2LMHeadModel", "serving.vllm_plugin.gpt2:GPT2LoRA")
+    ModelRegistry.register_model("GPTJForCausalLM", "serving.vllm_plugin.gptj:GPTJLoRA")
     register_fallback()
     install()

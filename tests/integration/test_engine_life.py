@@ -132,19 +132,32 @@ def test_an_adapter_that_is_not_what_was_trained_is_refused_with_the_figure(
     assert "Traceback" not in done.stderr
 
 
-def test_the_probe_catches_vllms_own_operators_mixing_up_a_batch(
+def test_where_vllms_own_operators_mix_up_a_batch_the_adapter_is_served_merged(
     adapters: Adapters, tmp_path: Path
 ) -> None:
-    """Without our operators the base's rows get an adapter; nothing must be served then."""
+    """Without our operators the base's rows get an adapter: the probe sees it, and the merged
+    model, which needs none of them, passes."""
     (tmp_path / "sitecustomize.py").write_text(
         "import serving.vllm_plugin.cpu_lora_seam as seam\nseam.install = lambda: None\n"
     )
-    done = run_lmft(
-        "serve", "--no-ui", "--port", str(free_port()), "--model", adapters.adventure,
-        PYTHONPATH=str(tmp_path),
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "answers in a mixed batch differ" in done.stderr
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "lmft.cli", "serve", "--port", str(port), "--no-ui"]
+    process = subprocess.Popen(
+        [*command, "--model", adapters.adventure],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    try:
+        wait_ready(url, process)
+        entries = httpx.get(f"{url}/v1/models").json()["data"]
+        served = next(entry["lmft"] for entry in entries if entry["id"] == adapters.adventure)
+        assert (served["service"], served["state"]) == ("merged", "live")
+        assert "answers in a mixed batch differ" in served["detail"]
+        body = {"model": adapters.adventure, "prompt": "You", "max_tokens": 1}
+        assert httpx.post(f"{url}/v1/completions", json=body, timeout=60).status_code == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=START_SECONDS)
 
 
 def test_a_changed_file_is_noticed_before_it_is_loaded(adapters: Adapters, tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from serving.gateway.guard import Guard, is_loopback
+from lmft.store.database import open_store
+from lmft.store.keys import Keys
+from serving.gateway.access.guard import Guard, is_loopback
+from serving.gateway.access.keyring import Keyring
 
 KEY = "a-key-of-ours"
 HERE = "http://127.0.0.1:8321"
@@ -28,14 +32,22 @@ async def echo(websocket):
     await websocket.close()
 
 
-def client(api_key: str | None = None, host: str = "127.0.0.1", url: str = HERE) -> TestClient:
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., TestClient]]:
+    """Makes clients of a server in whose store there never was a key."""
+    store = open_store(tmp_path_factory.mktemp("guard") / "lmft.db")
     app = Starlette(
         routes=[
             WebSocketRoute("/{path:path}", echo),
             Route("/{path:path}", answer, methods=METHODS),
         ]
     )
-    return TestClient(Guard(app, api_key, host), base_url=url)
+
+    def make(api_key: str | None = None, host: str = "127.0.0.1") -> TestClient:
+        return TestClient(Guard(app, Keyring(Keys(store), api_key), host), base_url=HERE)
+
+    yield make
+    store.close()
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -53,7 +65,7 @@ def assert_refused(response, status: int, code: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("path", API_PATHS)
-def test_every_api_path_and_method_needs_the_key(path, method):
+def test_every_api_path_and_method_needs_the_key(client, path, method):
     guarded = client(KEY)
     assert_refused(guarded.request(method, path), 401, "invalid_api_key")
     assert guarded.request(method, path, headers=bearer(KEY)).status_code == 200
@@ -76,50 +88,50 @@ def test_every_api_path_and_method_needs_the_key(path, method):
     ],
     ids=str,
 )
-def test_a_wrong_key_or_one_in_another_place_is_refused(headers):
+def test_a_wrong_key_or_one_in_another_place_is_refused(client, headers):
     assert_refused(client(KEY).get("/v1/models", headers=headers), 401, "invalid_api_key")
 
 
-def test_a_key_in_the_address_is_refused():
+def test_a_key_in_the_address_is_refused(client):
     response = client(KEY).get("/v1/models", params={"api_key": KEY, "key": KEY})
     assert_refused(response, 401, "invalid_api_key")
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
-def test_the_scheme_may_be_written_in_any_case(scheme):
+def test_the_scheme_may_be_written_in_any_case(client, scheme):
     headers = {"authorization": f"{scheme} {KEY}"}
     assert client(KEY).get("/v1/models", headers=headers).text == "inside"
 
 
 @pytest.mark.parametrize("path", ["/%76%31/models", "/v1%2Fmodels", "/%2e/../v1/models"])
-def test_an_api_path_in_disguise_needs_the_key(path):
+def test_an_api_path_in_disguise_needs_the_key(client, path):
     assert_refused(client(KEY).get(path), 401, "invalid_api_key")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/", "/v10", "/config"])
-def test_health_and_pages_are_open(path):
+def test_health_and_pages_are_open(client, path):
     assert client(KEY).get(path).text == "inside"
 
 
-def test_without_a_key_the_api_is_open_on_loopback():
+def test_without_a_key_the_api_is_open_on_loopback(client):
     assert client().post("/v1/completions").text == "inside"
 
 
-def test_a_refusal_says_what_to_send_and_not_what_the_key_is():
+def test_a_refusal_says_what_to_send_and_not_what_the_key_is(client):
     body = client(KEY).get("/v1/models", headers=bearer("wrong")).json()["error"]
     assert "Authorization: Bearer" in body["message"]
     assert KEY not in str(body)
     assert body["type"] == "invalid_request_error"
 
 
-def test_a_websocket_needs_the_key_too():
+def test_a_websocket_needs_the_key_too(client):
     guarded = client(KEY)
     with (
-        pytest.raises(WebSocketDisconnect) as caught,
+        pytest.raises(WebSocketDenialResponse) as caught,
         guarded.websocket_connect(SOCKET),
     ):
         pass
-    assert caught.value.code == 1008
+    assert caught.value.status_code == 401
     with guarded.websocket_connect(SOCKET, headers=bearer(KEY)) as socket:
         assert socket.receive_text() == "inside"
 
@@ -131,7 +143,7 @@ def test_a_websocket_needs_the_key_too():
     "host",
     ["127.0.0.1", "127.0.0.1:8321", "localhost", "LOCALHOST:1", "[::1]", "[::1]:8321"],
 )
-def test_on_loopback_its_names_are_believed(host):
+def test_on_loopback_its_names_are_believed(client, host):
     assert client().get("/v1/models", headers={"host": host}).text == "inside"
 
 
@@ -153,19 +165,19 @@ def test_on_loopback_its_names_are_believed(host):
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/models", "/", "/healthz"])
-def test_on_loopback_a_foreign_name_is_refused_everywhere(host, path):
+def test_on_loopback_a_foreign_name_is_refused_everywhere(client, host, path):
     """A web page whose DNS name points here (DNS rebinding) sends its own name."""
     response = client().get(path, headers={"host": host.encode("latin-1")})
     assert_refused(response, 403, "forbidden_host")
 
 
-def test_a_foreign_name_is_refused_before_the_key_is_looked_at():
+def test_a_foreign_name_is_refused_before_the_key_is_looked_at(client):
     response = client(KEY).get("/v1/models", headers=bearer(KEY) | {"host": "evil.example"})
     assert_refused(response, 403, "forbidden_host")
 
 
 @pytest.mark.parametrize("host", ["192.168.0.5:8321", "story.example"])
-def test_beyond_loopback_any_name_is_believed_and_the_key_still_needed(host):
+def test_beyond_loopback_any_name_is_believed_and_the_key_still_needed(client, host):
     guarded = client(KEY, host="0.0.0.0")
     assert guarded.get("/v1/models", headers=bearer(KEY) | {"host": host}).text == "inside"
     assert_refused(guarded.get("/v1/models", headers={"host": host}), 401, "invalid_api_key")
@@ -175,7 +187,7 @@ def test_beyond_loopback_any_name_is_believed_and_the_key_still_needed(host):
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:8321", "https://127.0.0.1:8321"])
-def test_our_own_page_may_ask(origin):
+def test_our_own_page_may_ask(client, origin):
     assert client().post("/v1/lmft/play", headers={"origin": origin}).text == "inside"
 
 
@@ -194,18 +206,18 @@ def test_our_own_page_may_ask(origin):
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-def test_a_foreign_page_may_not_ask_even_with_the_key(origin, method):
+def test_a_foreign_page_may_not_ask_even_with_the_key(client, origin, method):
     headers = bearer(KEY) | {"origin": origin}
     for host in ("127.0.0.1", "0.0.0.0"):
         response = client(KEY, host=host).request(method, "/v1/models", headers=headers)
         assert_refused(response, 403, "forbidden_origin")
 
 
-def test_a_foreign_page_may_open_no_websocket():
+def test_a_foreign_page_may_open_no_websocket(client):
     with client().websocket_connect(SOCKET, headers={"origin": HERE}) as socket:
         assert socket.receive_text() == "inside"
     with (
-        pytest.raises(WebSocketDisconnect),
+        pytest.raises(WebSocketDenialResponse),
         client().websocket_connect(SOCKET, headers={"origin": "http://evil.example"}),
     ):
         pass

@@ -76,8 +76,8 @@ def test_lmft_imports_nothing_heavy_outside_train_and_eval():
 
 
 def test_what_light_modules_import_from_train_is_light_too():
-    """A recipe and the table of what can be served are asked for without torch."""
-    for name in ("__init__", "recipe", "servable"):
+    """A recipe, the table of what can be served and a merged model's place, without torch."""
+    for name in ("__init__", "recipe", "servable", "merged"):
         file = ROOT / "lmft" / "train" / f"{name}.py"
         names = imports(file, at_import=True)
         assert not roots(names) & HEAVY
@@ -103,9 +103,19 @@ def test_light_modules_of_lmft_take_only_light_ones_from_train_at_import():
     assert not offenders(light, wrong)
 
 
-def test_serving_loads_torch_only_inside_vllms_own_processes():
-    gateway = [file for file in sources("serving") if "vllm_plugin" not in file.parts]
+def test_serving_loads_torch_only_inside_the_engines_own_processes():
+    engines = {ROOT / "serving" / "vllm_plugin", ROOT / "serving" / "engine" / "local"}
+    gateway = [file for file in sources("serving") if not engines & set(file.parents)]
+    assert len(gateway) < len(sources("serving")) - 10
     assert not offenders(gateway, lambda file: roots(imports(file, at_import=True)) & HEAVY)
+    # Started by its name; and what starts it must not read its arguments before it is tied to
+    # its parent, which takes no torch.
+    local = "serving.engine.local"
+    assert not offenders(
+        gateway, lambda file: {name for name in imports(file) if name.startswith(local)}
+    )
+    child = ROOT / "serving" / "engine" / "local" / "child.py"
+    assert not roots(imports(child, at_import=True)) & HEAVY
 
 
 def test_serving_takes_nothing_from_the_trainer_but_what_can_be_served():

@@ -13,6 +13,8 @@ import pytest
 from lmft import machine
 from lmft.bases import Base, resolve_base
 from lmft.dataset.blocks import Blocks
+from lmft.device.records import Serving
+from lmft.device.registered import Registered
 from lmft.errors import MachineError
 from lmft.train.planning import speed
 from lmft.train.planning.disk import disk_of, required_disk_bytes
@@ -54,6 +56,12 @@ def base_of(config: dict[str, object], n_parameters: float, folder: Path) -> Bas
 
 def plan(wanted: Recipe, n_blocks: int = 64, tokens: int = 256, base: Base | None = None) -> Plan:
     return make_plan(wanted, base or resolve_base("embedded"), blocks(n_blocks, tokens), "")
+
+
+@pytest.fixture(autouse=True)
+def no_servers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The session's own server would make room for what is planned here."""
+    monkeypatch.setenv("LMFT_HOME", str(tmp_path))
 
 
 @pytest.fixture
@@ -307,3 +315,55 @@ def test_disk_is_counted_for_adapter_checkpoints_and_the_served_base(
     made = Plan("cpu", "nf4", "float32", 64, 4, 1, ())
     (tmp_path / "bases" / variant_name(base, made, wanted.serve_base)).mkdir(parents=True)
     assert disk_of(wanted, base, "nf4", "float32").variant == 0
+
+
+def a_server(engine_bytes: float) -> Registered[Serving]:
+    return Registered(Serving(pid=1, device=("cpu",), engine_bytes=int(engine_bytes)))
+
+
+def test_beside_a_server_a_step_is_smaller_before_the_server_has_to_go(free) -> None:
+    wanted = recipe(training={"batch_blocks": 512})
+    free(64 * GB)
+    with a_server(8 * GB):
+        assert not plan(wanted).alone
+        free(2 * GB)
+        made = plan(wanted)
+    assert not made.alone
+    assert made.micro_blocks < 512
+    assert made.free_bytes == 2 * GB
+
+
+def test_what_does_not_fit_beside_a_server_is_planned_in_its_place(free) -> None:
+    free(0.5 * GB)
+    with pytest.raises(MachineError):
+        plan(recipe())
+    with a_server(4 * GB):
+        made = plan(recipe())
+    assert made.alone
+    assert made.free_bytes == 4.5 * GB
+    assert any("servers here stop their engines" in reason for reason in made.reasons)
+    with a_server(0.1 * GB), pytest.raises(MachineError, match=r"0\.6 GB are free"):
+        plan(recipe())
+
+
+def test_a_server_nearby_does_not_make_the_model_4_bit(free, tmp_path: Path) -> None:
+    """It would fit beside the server in 4-bit; but then the server changed what is learnt."""
+    base = base_of({**GPT2_XL, "n_layer": 24, "n_positions": 1024}, 0.9e9, tmp_path)
+    wanted = recipe(quantization="auto")
+    free(10 * GB)
+    assert plan(wanted, base=base).quantization == "none"
+    free(6.5 * GB)
+    assert plan(wanted, base=base).quantization == "nf4"
+    with a_server(20 * GB):
+        made = plan(wanted, base=base)
+    assert (made.quantization, made.alone) == ("none", True)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_on_a_gpu_a_training_always_has_the_servers_place(gpu) -> None:
+    gpu(1 * GB)
+    held = Serving(pid=1, device=("cuda",), engine_bytes=int(20 * GB))
+    with Registered(held):
+        made = plan(recipe(quantization="none"))
+    assert made.alone
+    assert made.free_bytes == 21 * GB

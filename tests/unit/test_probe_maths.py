@@ -13,9 +13,9 @@ from serving.engine.probe import (
     TOLERATED_SHARE,
     ProbeResult,
     _agreement,
-    _difference,
     _judge,
 )
+from serving.engine.reference import mean_difference
 
 PASSING = ProbeResult(
     prompts=8,
@@ -38,14 +38,14 @@ def verdict(**changes: float) -> str:
 
 
 def test_the_difference_is_the_mean_over_all_tokens_of_all_prompts():
-    assert _difference([[-1.0, -2.0], [-3.0]], [[-1.5, -2.0], [-2.0]]) == pytest.approx(0.5)
-    assert _difference([[-1.0]], [[-1.0]]) == 0
+    assert mean_difference([[-1.0, -2.0], [-3.0]], [[-1.5, -2.0], [-2.0]]) == pytest.approx(0.5)
+    assert mean_difference([[-1.0]], [[-1.0]]) == 0
 
 
 @pytest.mark.parametrize("other", [[[0.0], [0.0]], [[0.0]], []])
 def test_answers_of_another_length_are_not_compared(other):
     with pytest.raises(ValueError, match=r"shorter|longer"):
-        _difference([[0.0, 0.0], [0.0]], other)
+        mean_difference([[0.0, 0.0], [0.0]], other)
 
 
 def test_greedy_tokens_agree_up_to_a_near_tie():

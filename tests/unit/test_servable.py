@@ -1,22 +1,42 @@
-"""The refusal of bases that cannot be served says what works and what is coming."""
+"""How each architecture is served, and the refusal of those that are not."""
 
 from __future__ import annotations
 
 import pytest
 
 from lmft.errors import BaseModelError
-from lmft.train.servable import COMING_ARCHITECTURES, LORA_ARCHITECTURES, require_servable
+from lmft.train.servable import (
+    LOCAL_ARCHITECTURES,
+    LORA_ARCHITECTURES,
+    MERGED_ARCHITECTURES,
+    in_words,
+    service_of,
+)
+
+KNOWN = LORA_ARCHITECTURES | MERGED_ARCHITECTURES | LOCAL_ARCHITECTURES
 
 
-@pytest.mark.parametrize("architecture", sorted(LORA_ARCHITECTURES))
-def test_what_vllm_serves_is_let_through(architecture: str) -> None:
-    require_servable(architecture, "some/base")
+@pytest.mark.parametrize(
+    ("architecture", "service"),
+    [
+        ("LlamaForCausalLM", "lora"),
+        ("GPTJForCausalLM", "lora"),
+        ("FalconForCausalLM", "merged"),
+        ("GPTBigCodeForCausalLM", "merged"),
+        ("GPTNeoForCausalLM", "transformers"),
+    ],
+)
+def test_an_architecture_is_served_in_its_one_way(architecture: str, service: str) -> None:
+    assert service_of(architecture, "some/base") == service
 
 
-@pytest.mark.parametrize("architecture", [*sorted(COMING_ARCHITECTURES), "MambaForCausalLM"])
-def test_what_nothing_serves_is_refused_with_both_lists(architecture: str) -> None:
-    with pytest.raises(BaseModelError, match=f"some/base is a {architecture}") as refusal:
-        require_servable(architecture, "some/base")
-    assert ("not serve yet" in str(refusal.value)) == (architecture in COMING_ARCHITECTURES)
-    for known in LORA_ARCHITECTURES | COMING_ARCHITECTURES:
-        assert known in refusal.value.hint
+def test_every_known_architecture_is_served_in_just_one_way_that_has_words() -> None:
+    sizes = map(len, (LORA_ARCHITECTURES, MERGED_ARCHITECTURES, LOCAL_ARCHITECTURES))
+    assert sum(sizes) == len(KNOWN)
+    assert len({in_words(service_of(known, "some/base")) for known in KNOWN}) == 3
+
+
+def test_what_nothing_serves_is_refused_with_the_list_of_what_works() -> None:
+    with pytest.raises(BaseModelError, match="some/base is a MambaForCausalLM") as refusal:
+        service_of("MambaForCausalLM", "some/base")
+    assert all(known in refusal.value.hint for known in KNOWN)

@@ -24,7 +24,11 @@ _ADAPTER = "default"
 
 
 class LoraLinear(torch.autograd.Function):
-    """See the module's formula; `weight` gives W (O, I) in x's type whenever it is asked."""
+    """See the module's formula; `weight` gives W (O, I) in x's type whenever it is asked.
+
+    Returns (N, O), for a caller to bring into shape: Falcon adds to what a layer gives in place,
+    which autograd forbids on a view that was made in here.
+    """
 
     @staticmethod
     def forward(
@@ -43,7 +47,7 @@ class LoraLinear(torch.autograd.Function):
         y_NO.addmm_(low_NR, b_OR.to(x.dtype).T, alpha=scaling)
         ctx.save_for_backward(x_NI, low_NR, a_RI, b_OR)
         ctx.scaling, ctx.weight, ctx.shape = scaling, weight, x.shape
-        return y_NO.view(*x.shape[:-1], -1)
+        return y_NO
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -116,6 +120,6 @@ def _forward_with(
             layer.scaling[_ADAPTER],
             weight,
         )
-        return out
+        return out.view(*x.shape[:-1], -1)
 
     return forward

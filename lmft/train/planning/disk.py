@@ -8,6 +8,7 @@ from lmft import machine, paths
 from lmft.bases import Base
 from lmft.train.planning.shape import shape_of
 from lmft.train.recipe import Recipe
+from lmft.train.servable import service_of
 
 # LoRA weight and Adam's two moments, fp32. Two checkpoints are kept while a third is written.
 _CHECKPOINT_BYTES, _CHECKPOINTS = 12, 3
@@ -18,16 +19,22 @@ _SLACK_BYTES = 50_000_000
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes of each part; `variant`: the served base, unless it lies there already."""
+    """Bytes of each part.
+
+    Attributes:
+        variant: the served base, unless it lies there already.
+        merged: the adapter merged into it, where it is served so.
+    """
 
     adapter: int
     checkpoints: int
     variant: int
+    merged: int = 0
     slack: int = _SLACK_BYTES
 
     @property
     def total(self) -> int:
-        return self.adapter + self.checkpoints + self.variant + self.slack
+        return self.adapter + self.checkpoints + self.variant + self.merged + self.slack
 
 
 def disk_of(recipe: Recipe, base: Base, quantization: str, dtype: str) -> Disk:
@@ -39,10 +46,12 @@ def disk_of(recipe: Recipe, base: Base, quantization: str, dtype: str) -> Disk:
     if quantization != "none" and recipe.serve_base != "original":
         kept = f"{quantization}-{dtype}"
     directory = paths.bases_dir() / f"{base.alias}-{base.hash[:8]}-{kept}"
+    whole = base.n_parameters * element
     return Disk(
         adapter=_ADAPTER_BYTES * n_lora,
         checkpoints=_CHECKPOINTS * _CHECKPOINT_BYTES * n_lora,
-        variant=0 if directory.is_dir() else base.n_parameters * element,
+        variant=0 if directory.is_dir() else whole,
+        merged=whole if service_of(base.architecture, base.name) == "merged" else 0,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lmft.bases import Base
+from lmft.errors import MachineError
 from lmft.train.planning.memory import Memory, Setting
 from lmft.train.planning.room import Counter, Room, does_not_fit
 from lmft.train.planning.shape import Shape
@@ -26,7 +28,25 @@ class Fit:
     keep_dequantised: bool
     memory: Memory
     free_bytes: int
+    alone: bool
     reasons: tuple[str, ...]
+
+
+def fit_into_first(rooms: Sequence[Room], fit: Callable[[Room], Fit]) -> Fit:
+    """`fit` in the first room that needs no other quantization for it than the last one would.
+
+    A server nearby may make a step smaller, but not what is learnt another.
+
+    Raises:
+        MachineError: of the last room, when it fits into none.
+    """
+    last = fit(rooms[-1])
+    for room in rooms[:-1]:
+        with contextlib.suppress(MachineError):
+            found = fit(room)
+            if found.quantization == last.quantization:
+                return found
+    return last
 
 
 def fit_into(
@@ -78,6 +98,7 @@ def fit_into(
         setting.keep_dequantised,
         memory,
         room.free_bytes,
+        room.alone,
         tuple(_reasons(recipe, room, setting, micro, step_blocks, micro_sizes[0])),
     )
 
@@ -101,6 +122,8 @@ def _micro_sizes(recipe: Recipe, device: str, block_tokens: int, step_blocks: in
 def _reasons(
     recipe: Recipe, room: Room, setting: Setting, micro: int, step_blocks: int, widest: int
 ) -> Iterator[str]:
+    if room.alone and room.device == "cpu":
+        yield "the servers here stop their engines meanwhile: beside them it does not fit"
     wanted = recipe.training.micro_blocks
     if micro == step_blocks:
         yield f"micro_blocks {micro}: a whole step at once"

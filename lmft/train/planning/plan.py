@@ -9,7 +9,7 @@ from lmft import machine
 from lmft.bases import Base
 from lmft.dataset.blocks import Blocks
 from lmft.train import processes
-from lmft.train.planning.fit import fit_into
+from lmft.train.planning.fit import fit_into, fit_into_first
 from lmft.train.planning.memory import Memory
 from lmft.train.planning.room import Room
 from lmft.train.planning.shape import shape_of
@@ -41,6 +41,7 @@ class Plan:
         compile: torch.compile the transformer blocks.
         memory: what a step is expected to take; None where nobody counted.
         free_bytes: memory that was free when this was planned; 0 where the system does not say.
+        alone: for that the servers on the device make room; see lmft.device.
     """
 
     device: str
@@ -57,6 +58,7 @@ class Plan:
     compile: bool = False
     memory: Memory | None = None
     free_bytes: int = 0
+    alone: bool = False
 
     @property
     def step_tokens(self) -> int:
@@ -107,15 +109,18 @@ def make_plan(recipe: Recipe, base: Base, blocks: Blocks, block_reason: str) -> 
     batch_blocks, why_batch = _choose_batch(recipe, device, block_tokens, blocks.n_tokens)
     steps = max(1, math.ceil(recipe.training.epochs * math.ceil(n_blocks / batch_blocks)))
     quantization, why_quantization = _choose_quantization(recipe, base)
-    fit = fit_into(
-        recipe,
-        base,
-        shape,
+    fit = fit_into_first(
         Room.on(device),
-        dtype=dtype,
-        quantization=quantization,
-        block_tokens=block_tokens,
-        step_blocks=batch_blocks // processes.count(),
+        lambda room: fit_into(
+            recipe,
+            base,
+            shape,
+            room,
+            dtype=dtype,
+            quantization=quantization,
+            block_tokens=block_tokens,
+            step_blocks=batch_blocks // processes.count(),
+        ),
     )
     if fit.quantization != quantization:
         quantization, why_quantization = fit.quantization, "unquantised it does not fit"
@@ -144,6 +149,7 @@ def make_plan(recipe: Recipe, base: Base, blocks: Blocks, block_reason: str) -> 
         compile=compiles,
         memory=fit.memory,
         free_bytes=fit.free_bytes,
+        alone=fit.alone,
     )
 
 

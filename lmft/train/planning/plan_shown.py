@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from lmft import paths
+from lmft.device.memory import available
 from lmft.train.planning.estimate import Estimate, estimate
 from lmft.train.prepare import Job, prepare
 from lmft.train.recipe import Recipe
+from lmft.train.servable import in_words, service_of
 
 _LEAST_KWH = 0.001
 
@@ -20,19 +22,24 @@ _LEAST_KWH = 0.001
 def show_plan(recipe: Recipe, console: Console, *, json_only: bool) -> None:
     """Plan, load the model, time a few passes, and say what training will take.
 
+    Where others have the memory for that, and only a training would make them give it up, the
+    time is an estimate.
+
     Raises:
         UserError: whatever is wrong with recipe, data or base.
         MachineError: neither memory nor disk for it; says what would fit.
     """
     job = prepare(recipe)
     _require_disk(job, estimate(job))
-    with console.status("  loading the model and timing a few passes"):
-        from lmft.train.environment import prepare_libraries
+    speed = None
+    if not (job.plan.alone and available(job.plan.device).taken):
+        with console.status("  loading the model and timing a few passes"):
+            from lmft.train.environment import prepare_libraries
 
-        prepare_libraries()
-        from lmft.train.planning.probe import probe_job
+            prepare_libraries()
+            from lmft.train.planning.probe import probe_job
 
-        speed = probe_job(job)
+            speed = probe_job(job)
     expected = estimate(job, speed)
     if json_only:
         print(json.dumps(_tree(job, expected, speed), indent=2))
@@ -51,6 +58,7 @@ def plan_lines(job: Job) -> Iterator[str]:
     expected = estimate(job)
     _require_disk(job, expected)
     yield from job.plan.reasons
+    yield f"to be served by {_served(job)}"
     plan = job.plan
     yield f"{_count(plan.steps, 'step')} of {plan.step_tokens:,} tokens"
     yield f"memory {_memory_line(job)}, {_size(expected.disk.total)} of disk"
@@ -68,11 +76,15 @@ def measured_line(job: Job, tokens_per_second: float) -> str:
     )
 
 
+def _served(job: Job) -> str:
+    return in_words(service_of(job.base.architecture, job.base.name))
+
+
 def _require_disk(job: Job, expected: Estimate) -> None:
     paths.require_free(paths.home(), expected.disk.total, "This run")
 
 
-def _table(job: Job, expected: Estimate, speed: float) -> Table:
+def _table(job: Job, expected: Estimate, speed: float | None) -> Table:
     plan, memory, disk = job.plan, job.plan.memory, expected.disk
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -91,13 +103,20 @@ def _table(job: Job, expected: Estimate, speed: float) -> Table:
     rows += [
         ("text", f"{learnt:,} tokens to learn, in {len(job.blocks.ids_NT):,} blocks"),
         ("training", f"{_count(plan.steps, 'step')} of {plan.step_tokens:,} tokens"),
-        ("speed", f"{speed:,.0f} tokens/s, measured"),
+        (
+            "speed",
+            "not measured: a server or another training has the memory"
+            if speed is None
+            else f"{speed:,.0f} tokens/s, measured",
+        ),
         ("time", _duration(expected.seconds)),
         (
             "disk",
             f"{_size(disk.total)} of {_size(paths.free_bytes(paths.home()))} free: adapter and "
-            f"checkpoints {_size(kept)}, served base {_size(disk.variant)}",
+            f"checkpoints {_size(kept)}, served base {_size(disk.variant)}"
+            + (f", merged model {_size(disk.merged)}" if disk.merged else ""),
         ),
+        ("served by", _served(job)),
         ("energy", f"{_energy_line(job, expected)} (assuming {expected.power.assumption})"),
     ]
     for row in rows:
@@ -105,7 +124,7 @@ def _table(job: Job, expected: Estimate, speed: float) -> Table:
     return table
 
 
-def _tree(job: Job, expected: Estimate, speed: float) -> dict[str, Any]:
+def _tree(job: Job, expected: Estimate, speed: float | None) -> dict[str, Any]:
     plan, memory = job.plan, job.plan.memory
     settings = (
         *("device", "compute_dtype", "quantization", "block_tokens", "batch_blocks"),
@@ -114,6 +133,7 @@ def _tree(job: Job, expected: Estimate, speed: float) -> dict[str, Any]:
     )
     return {
         "base": job.base.name,
+        "service": service_of(job.base.architecture, job.base.name),
         "plan": {name: getattr(plan, name) for name in settings},
         "reasons": list(plan.reasons),
         "memory_bytes": None
@@ -123,7 +143,7 @@ def _tree(job: Job, expected: Estimate, speed: float) -> dict[str, Any]:
             "peak": memory.peak,
             "free": plan.free_bytes,
         },
-        "tokens_per_second": round(speed, 1),
+        "tokens_per_second": None if speed is None else round(speed, 1),
         "seconds": round(expected.seconds, 1),
         "disk_bytes": {**vars(expected.disk), "total": expected.disk.total},
         "energy": {

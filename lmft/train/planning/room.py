@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from lmft import machine
 from lmft.bases import Base
+from lmft.device.memory import available
 from lmft.errors import MachineError
 from lmft.train import processes
 from lmft.train.planning.memory import Memory, Setting, held_bytes, memory_of
@@ -23,19 +23,26 @@ class Room:
     """Attributes:
     free_bytes: of the device's memory, for this process; 0 where the system does not say.
     held_bytes: what this process has already, of the machine's.
+    alone: the servers on the device make room first; see lmft.device.
     """
 
     device: str
     free_bytes: int
     held_bytes: int = 0
+    alone: bool = False
 
     @classmethod
-    def on(cls, device: str) -> Self:
+    def on(cls, device: str) -> tuple[Self, ...]:
+        """One, or the one beside the servers and the one in their place."""
+        found = available(device)
         if device == "cuda":
-            return cls(device, machine.gpus()[0].free_bytes)
+            return (cls(device, found.in_their_place, alone=True),)
         # All processes share one memory.
-        free = machine.free_memory_bytes() // processes.count()
-        return cls(device, free, held_bytes())
+        beside, in_their_place = (
+            cls(device, free // processes.count(), held_bytes(), alone)
+            for free, alone in ((found.beside, False), (found.in_their_place, True))
+        )
+        return (beside, in_their_place) if found.taken else (beside,)
 
     def holds(self, memory: Memory) -> bool:
         return not self.free_bytes or memory.peak <= (1 - _MARGIN) * self.free_bytes

@@ -14,12 +14,13 @@ from lmft.errors import BaseModelError
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
 _HIDDEN = ("hidden_size", "n_embd", "n_embed")
 _HEADS = ("num_attention_heads", "n_head", "num_heads")
-_INTERMEDIATE = ("intermediate_size", "n_inner", "ffn_dim")
+_INTERMEDIATE = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
+_KV_HEADS = ("num_key_value_heads", "num_kv_heads")
 _GATED = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi3"})
 # One matrix for query, key and value (phi3: for gate and up too).
-_FUSED = frozenset({"gpt2", "gpt_bigcode", "gpt_neox", "bloom", "phi3"})
+_FUSED = frozenset({"gpt2", "gpt_bigcode", "gpt_neox", "bloom", "falcon", "phi3"})
 _ONE_NORM = frozenset({"gptj", "phi"})
-_WHOLE_SCORES = frozenset({"gpt_neo", "gptj", "bloom", "gemma2"})
+_WHOLE_SCORES = frozenset({"gpt_neo", "gptj", "bloom", "falcon", "gemma2"})
 _DEFAULT_HEAD_DIM = {"gemma": 256, "gemma2": 256, "qwen3": 128}
 
 
@@ -64,13 +65,12 @@ class Shape:
         kind = str(tree.get("model_type"))
         hidden, heads = _size(tree, _HIDDEN), _size(tree, _HEADS)
         gated = kind in _GATED
-        one_for_all = kind == "gpt_bigcode" and tree.get("multi_query", True)
         return cls(
             layers=_size(tree, _LAYERS),
             hidden=hidden,
             intermediate=_size(tree, _INTERMEDIATE, 4 * hidden),
             heads=heads,
-            kv_heads=_size(tree, ("num_key_value_heads",), 1 if one_for_all else heads),
+            kv_heads=1 if _one_for_all(kind, tree) else _size(tree, _KV_HEADS, heads),
             head_dim=_size(tree, ("head_dim",), _DEFAULT_HEAD_DIM.get(kind, hidden // heads)),
             vocabulary=_size(tree, ("vocab_size",)),
             embedding=_size(tree, ("word_embed_proj_dim",), hidden),
@@ -129,6 +129,14 @@ def _size(tree: Mapping[str, Any], names: tuple[str, ...], default: int | None =
             "Give the directory of a Hugging Face model.",
         )
     return default
+
+
+def _one_for_all(kind: str, tree: Mapping[str, Any]) -> bool:
+    """Whether all heads share one of keys and values; the number of them may say otherwise."""
+    shared = kind == "gpt_bigcode" or (
+        kind == "falcon" and not tree.get("new_decoder_architecture", False)
+    )
+    return shared and bool(tree.get("multi_query", True))
 
 
 def _window(tree: Mapping[str, Any]) -> int | None:

@@ -11,72 +11,92 @@ from fastapi.responses import Response
 
 from serving.gateway.answers import envelope, usage
 from serving.gateway.asking import asking
-from serving.gateway.errors import RequestError
-from serving.gateway.sampling import engine_fields, prompt_ids, reply_room, stops
-from serving.gateway.schemas import CompletionRequest, openai_fields
+from serving.gateway.documents import refusals, streamed
+from serving.gateway.sampling import (
+    check_tokens,
+    encoded,
+    engine_fields,
+    openai_fields,
+    prompt_ids,
+    raw_stops,
+    reply_room,
+    stops,
+)
+from serving.gateway.schemas.objects import Completion
+from serving.gateway.schemas.requests import CompletionRequest
 from serving.pool.lease import Lease
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["completions"])
+
+_PATH = "/v1/completions"
 
 
-@router.post("/completions")
+@router.post(
+    "/completions",
+    response_model=Completion,
+    responses=streamed(Completion) | refusals(400, 404, 422, 429, 503),
+)
 async def complete(body: CompletionRequest, request: Request) -> Response:
+    """The continuation of one or several prompts, whole or as server-sent events."""
     async with asking(request, body.model) as asked:
-        question = _question(body, asked.lease)
+        n_characters = sum(len(prompt) for prompt in body.prompts)
+        question = await encoded(lambda: question_of(body, asked.lease), n_characters)
         shell = envelope("text_completion", "cmpl", asked.model)
         if body.stream:
-            chunks = asked.chunks("/v1/completions", question)
-            return await asked.stream(_chunks(chunks, shell, body.include_usage))
-        answer = await asked.whole("/v1/completions", question)
-        choices = [_choice(choice) for choice in answer["choices"]]
-        return asked.answer(shell | {"choices": choices, "usage": usage(answer["usage"])})
+            return await asked.stream(_chunks(asked.chunks(_PATH, question), shell, body))
+        answer = await asked.whole(_PATH, question)
+        choices = [_choice(choice, body) for choice in answer["choices"]]
+        return asked.answer(shell | {"choices": choices, "usage": _usage(answer["usage"], body)})
 
 
-def _question(body: CompletionRequest, lease: Lease) -> dict[str, Any]:
-    model, prompts = lease.model, _prompts(body, lease)
+def question_of(body: CompletionRequest, lease: Lease) -> dict[str, Any]:
+    """What the engine is asked."""
+    contract = lease.model.contract
+    prompts = [_tokens(prompt, lease) for prompt in body.prompts]
     longest = max(prompts, key=len)
     return (
-        engine_fields(body, model)
-        | openai_fields(body)
+        engine_fields(body, lease.model)
+        | openai_fields(body, lease)
         | {
             "prompt": prompts,
             "max_tokens": reply_room(
-                longest, body.max_tokens, model.contract, lease.context_length
+                longest, body.max_tokens, contract.sampler.max_tokens, lease.context_length
             ),
-            "stop": stops(body.stop, model.contract),
+            "stop": stops(body.stop, raw_stops(contract)),
             "echo": body.echo,
             "logprobs": body.logprobs,
         }
     )
 
 
-def _prompts(body: CompletionRequest, lease: Lease) -> list[list[int]]:
-    prompts: list[list[int]] = []
-    given = body.prompt if isinstance(body.prompt, list) else [body.prompt]
-    if given and isinstance(given[0], int):
-        given = [given]
-    for prompt in given:
-        if isinstance(prompt, str):
-            prompts.append(prompt_ids(prompt, lease.model.contract, lease.encoder, begins=False))
-        elif isinstance(prompt, list) and prompt:
-            if max(prompt) >= lease.encoder.vocab_size:
-                raise RequestError(f"The base's vocabulary has {lease.encoder.vocab_size} tokens.")
-            prompts.append(prompt)
-        else:
-            raise RequestError("A prompt as token ids must hold at least one.")
-    return prompts
+def _tokens(prompt: str | list[int], lease: Lease) -> list[int]:
+    if isinstance(prompt, str):
+        return prompt_ids(prompt, lease.model.contract, lease.encoder, begins=False)
+    check_tokens(prompt, lease.encoder, "prompt")
+    return prompt
 
 
 async def _chunks(
-    answers: AsyncGenerator[dict[str, Any], None], shell: dict[str, Any], include_usage: bool
+    answers: AsyncGenerator[dict[str, Any], None], shell: dict[str, Any], body: CompletionRequest
 ) -> AsyncGenerator[dict[str, Any], None]:
+    if body.include_usage:
+        shell = shell | {"usage": None}
     async with aclosing(answers) as chunks:
         async for chunk in chunks:
             if chunk["choices"]:
-                yield shell | {"choices": [_choice(choice) for choice in chunk["choices"]]}
-            elif include_usage:
-                yield shell | {"choices": [], "usage": usage(chunk["usage"])}
+                yield shell | {"choices": [_choice(choice, body) for choice in chunk["choices"]]}
+            elif body.include_usage:
+                yield shell | {"choices": [], "usage": _usage(chunk["usage"], body)}
 
 
-def _choice(raw: dict[str, Any]) -> dict[str, Any]:
-    return {key: raw.get(key) for key in ("index", "text", "logprobs", "finish_reason")}
+def _choice(raw: dict[str, Any], body: CompletionRequest) -> dict[str, Any]:
+    choice = {key: raw[key] for key in ("index", "text", "finish_reason")}
+    return choice | {"logprobs": None if body.logprobs is None else raw["logprobs"]}
+
+
+def _usage(raw: dict[str, Any], body: CompletionRequest) -> dict[str, int] | None:
+    counted = usage(raw)
+    if counted is not None and body.max_tokens == 0:
+        # vLLM computes a token for each answer that it does not show, and counts it.
+        counted |= {"completion_tokens": 0, "total_tokens": counted["prompt_tokens"]}
+    return counted

@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from serving.gateway.documents import RETRY_AFTER
 from serving.gateway.errors import RETRY_AFTER_SECONDS
+from serving.gateway.schemas.objects import Object
 from serving.gateway.state import gateway
 
-router = APIRouter()
+router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
+class Alive(Object):
+    status: Literal["alive"]
+
+
+class Readiness(Object):
+    status: Literal["starting", "ready", "failed", "stopping"]
+    phase: str
+    detail: str
+
+
+@router.get("/healthz", response_model=Alive)
 async def healthz() -> dict[str, str]:
+    """200 while the process lives."""
     return {"status": "alive"}
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "Not yet.", "headers": RETRY_AFTER}},
+)
 async def readyz(request: Request) -> JSONResponse:
-    status = gateway(request).pool.supervisor.status
+    """200 when it can answer; says what it is doing until then."""
+    state = gateway(request)
+    if state.watch.drain.leaving:
+        leaving = {"status": "stopping", "phase": "ending what is running", "detail": ""}
+        return JSONResponse(leaving, 503, {"retry-after": str(RETRY_AFTER_SECONDS)})
+    status = state.pool.status
     if status.status == "ready":
         return JSONResponse(asdict(status))
     return JSONResponse(asdict(status), 503, {"retry-after": str(RETRY_AFTER_SECONDS)})

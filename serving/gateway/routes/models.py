@@ -1,73 +1,74 @@
-"""The models that can be asked for: the base and the adapters published for it."""
+"""The models that can be asked for: bases, the adapters published for them, and their aliases."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 from lmft.errors import NotFoundError
-from lmft.format.contract import FormatContract
-from lmft.registry.adapters import Adapter
-from serving.engine.live import LiveAdapters
-from serving.gateway.state import Gateway, gateway
+from serving.gateway.access.callers import caller
+from serving.gateway.documents import refusals
+from serving.gateway.schemas.objects import DeletedModel, Model, ModelList
+from serving.gateway.state import gateway
+from serving.pool.served import Listed
 
-router = APIRouter(prefix="/v1")
-
-
-@router.get("/models")
-async def list_models(request: Request) -> dict[str, Any]:
-    return {"object": "list", "data": _all(gateway(request))}
+router = APIRouter(prefix="/v1", tags=["models"])
 
 
-@router.get("/models/{model:path}")
-async def retrieve_model(model: str, request: Request) -> dict[str, Any]:
-    for entry in _all(gateway(request)):
-        if entry["id"] == model:
-            return entry
+@router.get("/models", response_model=ModelList)
+async def list_models(request: Request) -> JSONResponse:
+    """Every model that can be asked for: adapters newest first, their aliases, the bases."""
+    asks = caller(request)
+    listed = [model for model in gateway(request).pool.listed() if asks.may_use(model.id)]
+    return JSONResponse({"object": "list", "data": [_entry(model) for model in listed]})
+
+
+@router.get("/models/{model:path}", response_model=Model, responses=refusals(404))
+async def retrieve_model(model: str, request: Request) -> JSONResponse:
+    """One of them. An id may be sent percent-encoded, as the SDKs do."""
+    caller(request).require_model(model)
+    state = gateway(request)
+    for listed in state.pool.listed():
+        if listed.id == model:
+            entry = _entry(listed)
+            entry["lmft"]["traffic"] = state.watch.traffic.summary(listed.alias_of or listed.id)
+            return JSONResponse(entry)
     raise NotFoundError(
         f"The model {model!r} does not exist.", "GET /v1/models lists what there is."
     )
 
 
-def _all(state: Gateway) -> list[dict[str, Any]]:
-    live = state.pool.supervisor.adapters
-    adapters = [_adapter(adapter, live) for adapter in live.servable()]
-    base = live.base
-    entry = _entry(base.id, state.started_at, "lmft", base.contract)
-    entry["lmft"] |= {
-        "base": state.pool.base_name,
-        "adapter": "base",
-        "state": "live",
-        "probe": None,
-    }
-    return [*adapters, entry]
+@router.delete(
+    "/models/{model:path}", response_model=DeletedModel, responses=refusals(400, 404, 503)
+)
+async def delete_model(model: str, request: Request) -> JSONResponse:
+    """Take an adapter's version out of service, once nobody is asking it, and off the disk."""
+    caller(request).require_model(model)
+    await gateway(request).pool.delete(model)
+    return JSONResponse({"id": model, "object": "model", "deleted": True})
 
 
-def _adapter(adapter: Adapter, live: LiveAdapters) -> dict[str, Any]:
-    public = str(adapter.id)
-    created = int(adapter.manifest.created_at.timestamp())
-    entry = _entry(public, created, adapter.id.org, adapter.contract)
-    proof = live.probe_result(public)
-    entry["lmft"] |= {
-        "base": adapter.manifest.base if adapter.manifest.base == "embedded" else adapter.id.base,
-        "adapter": adapter.manifest.adapter_hash[:12],
-        "state": live.state(public),
-        "probe": proof.as_dict() if proof else None,
-    }
-    return entry
-
-
-def _entry(public: str, created: int, owner: str, contract: FormatContract) -> dict[str, Any]:
+def _entry(listed: Listed) -> dict[str, Any]:
+    contract, proof = listed.contract, listed.probe
     return {
-        "id": public,
+        "id": listed.id,
         "object": "model",
-        "created": created,
-        "owned_by": owner,
+        "created": listed.created,
+        "owned_by": listed.owner,
         "lmft": {
             "kind": contract.kind,
+            "base": listed.base,
+            "adapter": listed.fingerprint,
+            "alias_of": listed.alias_of,
+            "state": listed.state,
+            "detail": listed.detail,
+            "service": listed.service,
             "opening": contract.opening,
             "sampler": contract.sampler.model_dump(),
             "speakers": contract.speakers.model_dump() if contract.speakers else None,
+            "context_length": contract.context_length,
+            "probe": proof.as_dict() if proof else None,
         },
     }

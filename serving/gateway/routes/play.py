@@ -11,30 +11,39 @@ from fastapi.responses import Response
 
 from lmft.format.trim import trim_reply
 from lmft.play.story import Prompt, Turn, build_prompt
-from serving.engine.live import ServedModel
 from serving.gateway.answers import usage
 from serving.gateway.asking import asking
+from serving.gateway.documents import events, refusals
 from serving.gateway.errors import RequestError
-from serving.gateway.sampling import engine_fields, prompt_ids, text_ids
-from serving.gateway.schemas import PlayRequest
+from serving.gateway.sampling import encoded, engine_fields, prompt_ids, text_ids
+from serving.gateway.schemas.objects import PlayEvent
+from serving.gateway.schemas.requests import PlayRequest
 from serving.pool.lease import Lease
+from serving.pool.served import ServedModel
 
-router = APIRouter(prefix="/v1/lmft")
+router = APIRouter(prefix="/v1/lmft", tags=["play"])
 
 _CONTINUE_MIN_TOKENS = 8
 # Of a prompt: the one that documents start with.
 _START_TOKENS = 1
 
 
-@router.post("/play")
+@router.post(
+    "/play",
+    response_class=Response,
+    responses=events(PlayEvent) | refusals(400, 404, 422, 429, 503),
+)
 async def play(body: PlayRequest, request: Request) -> Response:
+    """One turn of a story or a character, as server-sent events."""
     async with asking(request, body.model) as asked:
-        prompt, question = _question(body, asked.lease)
+        n_characters = sum(len(turn.text) for turn in body.turns)
+        prompt, question = await encoded(lambda: question_of(body, asked.lease), n_characters)
         chunks = asked.chunks("/v1/completions", question)
         return await asked.stream(_events(chunks, prompt, asked.model))
 
 
-def _question(body: PlayRequest, lease: Lease) -> tuple[Prompt, dict[str, Any]]:
+def question_of(body: PlayRequest, lease: Lease) -> tuple[Prompt, dict[str, Any]]:
+    """The prompt as it was fitted, and what the engine is asked."""
     model, contract = lease.model, lease.model.contract
     wanted = min(body.max_tokens or contract.sampler.max_tokens, lease.context_length // 2)
     turns = [Turn(turn.by, turn.text, turn.mode) for turn in body.turns]

@@ -1,0 +1,58 @@
+"""Do adapters keep apart that share a batch?"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+from safetensors.numpy import load_file, save_file
+
+from lmft.registry.adapters import Adapter
+from serving.engine.client import EngineClient
+from serving.engine.reference import Answers, ask, mean_difference
+
+
+async def mixed_difference(
+    client: EngineClient,
+    adapter: Adapter,
+    base: tuple[str, Answers],
+    alone: tuple[str, Answers],
+    ids: list[list[int]],
+    twins: int,
+) -> float:
+    """The worst mean difference between answers in one batch and alone, over all models.
+
+    The twins are to fill every slot that the adapter leaves: vLLM's own CPU operators give the
+    base's rows the adapter of the last slot, which shows only when there is one.
+    """
+    n_greedy = len(alone[1].greedy[0])
+    models = [base, alone]
+    directory = Path(tempfile.mkdtemp(prefix="lmft-twins-"))
+    try:
+        for number in range(1, twins + 1):
+            name = f"twin{number}-{alone[0]}"
+            _write_twin(adapter.path, directory / name, factor=-1 / number)
+            await client.load_adapter(name, directory / name)
+            models.append((name, await ask(client, name, ids, n_greedy)))
+        together = await asyncio.gather(*(ask(client, name, ids, n_greedy) for name, _ in models))
+    finally:
+        for name, _ in models[2:]:
+            await client.unload_adapter(name)
+        shutil.rmtree(directory, ignore_errors=True)
+    return max(
+        mean_difference(answers.logprobs, solo.logprobs)
+        for answers, (_, solo) in zip(together, models, strict=True)
+    )
+
+
+def _write_twin(source: Path, target: Path, factor: float) -> None:
+    """An adapter that surely answers differently: the same one, scaled and subtracted."""
+    target.mkdir()
+    tensors = load_file(source / "adapter_model.safetensors")
+    save_file(
+        {key: tensor * factor if "lora_B" in key else tensor for key, tensor in tensors.items()},
+        target / "adapter_model.safetensors",
+    )
+    shutil.copyfile(source / "adapter_config.json", target / "adapter_config.json")

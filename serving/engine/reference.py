@@ -1,0 +1,98 @@
+"""What the trainer wrote down of an adapter's answers, and how an engine is asked for the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from lmft.errors import ProbeFailedError
+from serving.engine.client import EngineClient
+
+REFERENCE_FILE = "probe.json"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One model's answers: `logprobs` (P, T-1) of the prompts' tokens, `greedy` (P, G) tokens."""
+
+    logprobs: list[list[float]]
+    greedy: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the trainer wrote: token ids (P, T) and the answers of base and adapter to them."""
+
+    ids: list[list[int]]
+    base: list[list[float]]
+    adapter: Answers
+    gaps: list[list[float]]
+
+    @classmethod
+    def read(cls, directory: Path, limit: int | None = None) -> Reference:
+        """Raises ProbeFailedError when there is nothing in it to compare with.
+
+        Args:
+            limit: the first so many prompts only.
+        """
+        try:
+            written = json.loads((directory / REFERENCE_FILE).read_text(encoding="utf-8"))
+            prompts = written["prompts"][:limit]
+            reference = cls(
+                ids=[prompt["token_ids"] for prompt in prompts],
+                base=[prompt["base_logprobs"] for prompt in prompts],
+                adapter=Answers(
+                    [prompt["adapter_logprobs"] for prompt in prompts],
+                    [prompt["greedy_tokens"] for prompt in prompts],
+                ),
+                gaps=[prompt["greedy_gaps"] for prompt in prompts],
+            )
+            if not reference.ids or not all(map(len, reference.adapter.greedy)):
+                raise ValueError("no prompts")
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ProbeFailedError(
+                f"The {REFERENCE_FILE} of {directory.name} cannot be used: nothing proves that "
+                "adapter.",
+                "Train it again.",
+            ) from error
+        return reference
+
+    @property
+    def n_greedy(self) -> int:
+        return len(self.adapter.greedy[0])
+
+
+async def ask(client: EngineClient, model: str, ids: list[list[int]], n_greedy: int) -> Answers:
+    body: dict[str, Any] = {
+        "model": model,
+        "prompt": ids,
+        "temperature": 0,
+        "max_tokens": n_greedy,
+        "ignore_eos": True,
+        "prompt_logprobs": 0,
+        "return_token_ids": True,
+    }
+    choices = (await client.json("/v1/completions", body))["choices"]
+    choices.sort(key=lambda choice: choice["index"])
+    logprobs = [
+        [
+            position[str(token)]["logprob"]
+            for token, position in zip(prompt[1:], choice["prompt_logprobs"][1:], strict=True)
+        ]
+        for prompt, choice in zip(ids, choices, strict=True)
+    ]
+    return Answers(logprobs, [choice["token_ids"] for choice in choices])
+
+
+def mean_difference(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> float:
+    """The mean absolute difference over all tokens of all prompts, in nats.
+
+    Raises:
+        ValueError: they are not answers to the same prompts.
+    """
+    pairs = list(zip(chain(*left), chain(*right), strict=True))
+    return sum(abs(a - b) for a, b in pairs) / len(pairs)
