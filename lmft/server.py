@@ -88,6 +88,8 @@ class Server:
         self.process = process
         key = os.environ.get("LMFT_API_KEY") or key
         headers = {"authorization": f"Bearer {key}"} if key else {}
+        # Whoever sits at a terminal waits for an engine that must first start.
+        headers["prefer"] = "wait=300"
         self.http = httpx.Client(base_url=url, headers=headers, timeout=600)
 
     def wait_ready(self, console: Console) -> None:

@@ -44,7 +44,11 @@ class Gateway:
 
     async def models(self) -> list[Model]:
         body = await self._transport.get("/v1/models")
-        return [Model.parse(entry) for entry in body.get("data") or []]
+        entries = body.get("data") or []
+        # An alias is one of the versions under another name.
+        return [
+            Model.parse(entry) for entry in entries if not (entry.get("lmft") or {}).get("alias_of")
+        ]
 
     async def play(
         self, model: str, turns: Sequence[Mapping[str, str]], **settings: float

@@ -17,6 +17,8 @@ from ui.events import GatewayError, Opened
 from ui.sse import payloads
 
 ASK_S = 10.0
+# A person would rather wait for an engine that starts than be told to come back.
+_PATIENT = {"Prefer": "wait=120"}
 
 
 class Transport:
@@ -57,7 +59,9 @@ class Transport:
         timeout = httpx.Timeout(ASK_S, read=self._silence_s, pool=None)
         async with (
             self._one_error(self._silence_s),
-            self._http.stream("POST", path, json=body, timeout=timeout) as response,
+            self._http.stream(
+                "POST", path, json=body, headers=_PATIENT, timeout=timeout
+            ) as response,
         ):
             if response.status_code != httpx.codes.OK:
                 await response.aread()

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from bench.served.load import ROOT, Target
+from lmft.processes import PARENT_VARIABLE
 from lmft.server import free_port
 
 _START_SECONDS = 600
@@ -59,7 +60,8 @@ def serving(*arguments: str, **environment: str) -> Iterator[Running]:
     process = subprocess.Popen(
         [sys.executable, "-m", "serving", "--port", str(port), "--no-ui", *arguments],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        # However the bench ends, the server does too.
+        env={**os.environ, PARENT_VARIABLE: str(os.getpid()), **environment},
     )
     running = Running(Target(f"http://127.0.0.1:{port}"), process)
     try:

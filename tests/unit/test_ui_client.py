@@ -322,7 +322,7 @@ def test_cancelling_the_reader_hangs_up() -> None:
     run(test())
 
 
-def test_readiness_and_models(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_and_models_without_aliases(monkeypatch: pytest.MonkeyPatch) -> None:
     # A proxy for the internet must not come between two processes of one machine.
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
@@ -334,7 +334,8 @@ def test_readiness_and_models(monkeypatch: pytest.MonkeyPatch) -> None:
         else:
             await exchange.begin()
             entry = {"id": MODEL, "created": 5, "lmft": {"kind": "adventure", "base": "embedded"}}
-            await exchange.say(json.dumps({"data": [entry, {"id": "embedded"}]}))
+            alias = {"id": MODEL[:-9], "created": 5, "lmft": {**entry["lmft"], "alias_of": MODEL}}
+            await exchange.say(json.dumps({"data": [entry, alias, {"id": "embedded"}]}))
 
     async def test() -> None:
         async with server(answer) as url, gateway(url) as client:
