@@ -273,6 +273,7 @@ def main() -> None:
     if not quick:
         path = ROOT / "bench" / "results" / "serving_cpu.json"
         path.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(bench.rows))
     print(json.dumps({"bars": bench.bars}))
 
 

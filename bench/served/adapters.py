@@ -40,7 +40,18 @@ class Copies:
         self._reference = json.loads((source.path / REFERENCE).read_text(encoding="utf-8"))
 
     def publish(self, suffix: str, factor: float) -> Adapter:
-        """Publish the adapter with its effect scaled by `factor`."""
+        """Publish the adapter with its effect scaled by `factor`.
+
+        On one core: while others use the machine, threads wait for each other most of the time.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return self._publish(suffix, factor)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _publish(self, suffix: str, factor: float) -> Adapter:
         source = self.source.manifest
         adapter_id = ids.mint_adapter_id(self.source.id.base, suffix, self.source.id.org)
         with paths.publishing(paths.adapters_dir() / adapter_id.directory) as staging:

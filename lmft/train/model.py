@@ -78,13 +78,18 @@ def load_base(base: Base, plan: Plan) -> Any:
         # written in that type too, so that both multiply the very same numbers.
         dtype=compute_dtype(plan),
         device_map={"": processes.loading_device(plan.device)} if plan.device == "cuda" else None,
-        # transformers' other implementations leave the cap out.
-        attn_implementation="eager" if getattr(config, _SCORE_CAP, None) is not None else None,
+        attn_implementation=attention_of(config),
     )
     disable_cpu_repacking(model)
     _fuse_gelu(model)
     model.requires_grad_(False)
     return model
+
+
+def attention_of(config: Any) -> str | None:
+    """The implementation that answers as the model was made; None leaves it to transformers,
+    whose other ones leave out a cap on attention scores."""
+    return "eager" if getattr(config, _SCORE_CAP, None) is not None else None
 
 
 def _fuse_gelu(model: Any) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from lmft.dataset.encode import Encoded
 from lmft.train import processes
-from lmft.train.model import compute_dtype
+from lmft.train.model import attention_of, compute_dtype
 from lmft.train.planning.plan import Plan
 
 FILE_NAME = "probe.json"
@@ -39,7 +39,11 @@ def write_reference(
     between the two best log-probabilities at each step.
     """
     device, dtype = _roomy_device(variant, plan), compute_dtype(plan)
-    model = AutoModelForCausalLM.from_pretrained(variant, dtype=dtype).to(device)
+    config = AutoConfig.from_pretrained(variant)
+    plain = AutoModelForCausalLM.from_pretrained(
+        variant, config=config, dtype=dtype, attn_implementation=attention_of(config)
+    )
+    model = plain.to(device)
     model = PeftModel.from_pretrained(model, adapter).to(dtype).eval()
     prompts = []
     for ids in _prompts(heldout):

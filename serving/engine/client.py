@@ -7,7 +7,6 @@ it takes with httpx, and a request 3 ms less, on cores which the engine needs (b
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import AsyncGenerator
@@ -17,6 +16,13 @@ from typing import Any
 import aiohttp
 
 from lmft.errors import EngineError
+from serving.engine.refusals import (
+    AdapterRefused,
+    EngineLostError,
+    broken_off,
+    message_of,
+    raise_for,
+)
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=600)
 # Engines close an idle connection after 5 s. To ask over one in that very moment fails, so we are
@@ -25,25 +31,6 @@ _KEEPALIVE_SECONDS = 2.0
 _BASE = "http://engine"
 # What a call that found no engine, or lost it, fails with; TimeoutError where it said nothing.
 _LOST = (aiohttp.ClientError, TimeoutError)
-
-
-class UpstreamRefusal(Exception):
-    """vLLM answered a request with an error of the client's making (4xx)."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
-class AdapterRefused(Exception):
-    """The engine does not load an adapter; the message is the engine's own."""
-
-
-class EngineLostError(EngineError):
-    """It broke off or does not answer; what takes its place is on its way."""
-
-    retry_after_seconds = 5.0
 
 
 class EngineClient:
@@ -94,9 +81,9 @@ class EngineClient:
         body = {"lora_name": name, "lora_path": str(path)}
         status, text = await self._post("/v1/load_lora_adapter", body)
         # vLLM answers 500 for weights that do not fit, and lives on.
-        if status >= 400 and (message := _message(text)):
+        if status >= 400 and (message := message_of(text)):
             raise AdapterRefused(message)
-        _raise_for(status, text)
+        raise_for(status, text)
 
     async def unload_adapter(self, name: str) -> None:
         await self._text("/v1/unload_lora_adapter", {"lora_name": name})
@@ -117,7 +104,7 @@ class EngineClient:
 
     async def _text(self, path: str, body: dict[str, Any]) -> str:
         status, text = await self._post(path, body)
-        _raise_for(status, text)
+        raise_for(status, text)
         return text
 
     async def _get(self, path: str, seconds: float) -> str | None:
@@ -165,7 +152,7 @@ class EngineClient:
         try:
             async with self._open().post(_BASE + path, json=question) as response:
                 if response.status != 200:
-                    _raise_for(response.status, await response.text(errors="replace"))
+                    raise_for(response.status, await response.text(errors="replace"))
                 async for line in _lines(response.content):
                     if line == b"data: [DONE]":
                         # Read on to the answer's end: only then is the connection used again.
@@ -173,7 +160,7 @@ class EngineClient:
                     elif line.startswith(b"data: "):
                         event: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
                         if "error" in event:
-                            raise _broken_off(event["error"])
+                            raise broken_off(event["error"])
                         self.heard_at = time.monotonic()
                         yield event
         except (*_LOST, ValueError) as error:
@@ -191,26 +178,3 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield line.rstrip(b"\r")
-
-
-def _raise_for(status: int, text: str) -> None:
-    if status < 400:
-        return
-    if status < 500:
-        raise UpstreamRefusal(status, _message(text) or text[:500])
-    raise EngineLostError(f"The engine failed to answer (status {status}).", "See its log.")
-
-
-def _broken_off(error: dict[str, Any]) -> Exception:
-    """vLLM looks at a grammar only once the stream has begun, and refuses it as an event."""
-    if error.get("code") == 400:
-        return UpstreamRefusal(400, str(error.get("message")))
-    return EngineLostError("The engine broke off its answer.", "Try again.")
-
-
-def _message(text: str) -> str:
-    """What an error body says; empty where it is none."""
-    with contextlib.suppress(ValueError, TypeError, KeyError):
-        body = json.loads(text)
-        return str(body["error"]["message"] if "error" in body else body["message"])
-    return ""

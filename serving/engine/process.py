@@ -18,7 +18,8 @@ from pathlib import Path
 
 from lmft import machine, paths
 from lmft.errors import EngineError, EngineMissingError
-from serving.engine.client import EngineClient, UpstreamRefusal
+from serving.engine.client import EngineClient
+from serving.engine.refusals import UpstreamRefusal
 from serving.engine.settings import EngineSettings
 
 START_TIMEOUT_SECONDS = 900

@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from lmft.registry.traffic import Counts
-from serving.engine.client import UpstreamRefusal
+from serving.engine.refusals import UpstreamRefusal
 from serving.gateway import answers
 from serving.gateway.access.admission import Admitted
 from serving.gateway.access.callers import caller

@@ -18,7 +18,7 @@ from lmft.format.fold import fold_quotes
 from lmft.format.render import render_chat_prompt
 from lmft.play.actions import Mode
 from lmft.play.story import Turn, render_story
-from serving.engine.client import UpstreamRefusal
+from serving.engine.refusals import UpstreamRefusal
 from serving.gateway import tools
 from serving.gateway.errors import RequestError, public
 from serving.gateway.sampling import encoded, prompt_ids

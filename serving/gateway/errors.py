@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from lmft.errors import LmftError, MachineError, UserError
-from serving.engine.client import UpstreamRefusal
+from serving.engine.refusals import UpstreamRefusal
 
 log = logging.getLogger("lmft.gateway")
 

@@ -16,8 +16,9 @@ from collections.abc import Iterable
 from lmft.errors import EngineError, ProbeFailedError
 from lmft.registry.accepted import adapter_rank, require_accepted
 from lmft.registry.adapters import Adapter, verify
-from serving.engine.client import EngineClient, UpstreamRefusal
+from serving.engine.client import EngineClient
 from serving.engine.probe import ProbeResult
+from serving.engine.refusals import UpstreamRefusal
 from serving.engine.settings import Slots
 from serving.pool.base import ServedBase
 from serving.pool.proving import Prover

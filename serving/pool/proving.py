@@ -9,9 +9,10 @@ import asyncio
 
 from lmft.errors import EngineError, ProbeFailedError
 from lmft.registry.adapters import Adapter
-from serving.engine.client import AdapterRefused, EngineClient, UpstreamRefusal
+from serving.engine.client import EngineClient
 from serving.engine.probe import ProbeResult, check, probe, probe_merged
 from serving.engine.process import without_paths
+from serving.engine.refusals import AdapterRefused, UpstreamRefusal
 
 
 class Prover:

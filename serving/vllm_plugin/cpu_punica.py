@@ -66,9 +66,14 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
                     f"vLLM sent {n_rows} rows to the LM head with a mapping for {slots.numel()} "
                     "rows of different adapters; which adapter they belong to is unknown"
                 )
-            grouping = Grouping(None, tuple((slot, slice(0, n_rows)) for slot in used if slot >= 0))
+            groups = tuple((slot, slice(0, n_rows)) for slot in used if slot >= 0)
+            grouping = Grouping(None, groups, None, groups)
         self._sampler_groups[n_rows] = grouping
         return grouping
+
+    def _in_use(self, stacked: Tensor) -> bool:
+        """Whether an adapter of the batch has weights here; vLLM leaves zeros where not."""
+        return any(stacked[slot].any() for slot in self.sampler_indices.unique() if slot >= 0)
 
     def add_shrink(
         self,
@@ -156,8 +161,13 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
         buffer: Tensor | None = None,
         **kwargs: object,
     ) -> None:
-        """`y += scale * x @ A^T @ B^T`; y (N, V), x (N, I), rows by the sampler's mapping."""
+        """`y += scale * x @ A^T @ B^T`; y (N, V), x (N, I), rows by the sampler's mapping.
+
+        Whose a prompt's rows are does not matter where no adapter has weights for the LM head.
+        """
         whole = y.view(-1, y.shape[-1])
+        if self.sampler_indices.numel() != len(whole) and not self._in_use(lora_b_stacked):
+            return
         grouping = self.sampler_groups(whole.shape[0])
         x_NI = ops.ordered(x.reshape(-1, x.shape[-1]), grouping)
         y_NV = ops.ordered(whole, grouping)

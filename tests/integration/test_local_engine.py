@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from serving.engine.client import AdapterRefused, EngineClient, UpstreamRefusal
+from serving.engine.client import EngineClient
+from serving.engine.refusals import AdapterRefused, UpstreamRefusal
 from tests.conftest import ROOT, START_SECONDS
 from tests.unit.local_engine import make_models
 

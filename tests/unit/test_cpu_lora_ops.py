@@ -313,20 +313,57 @@ def test_rows_are_grouped_once_a_batch_and_anew_for_the_next():
     set_slots(wrapper, [BASE, 1, 1, 0, BASE], 2)
     # Rows of an adapter that follow one another are not gathered.
     expected = (None, ((1, slice(1, 3)), (0, slice(3, 4))))
-    assert wrapper.token_groups(5) == wrapper.sampler_groups(5) == expected
+    assert wrapper.token_groups(5)[:2] == wrapper.sampler_groups(5)[:2] == expected
 
 
 def test_prompt_rows_at_the_head_follow_a_batch_of_one_adapter():
     """prompt_logprobs sends all rows of a prompt where the mapping has one row a prompt."""
     wrapper = make_wrapper([1] * 6, 2, sampled=[1, 1])
-    assert wrapper.sampler_groups(6) == (None, ((1, slice(0, 6)),))
-    assert make_wrapper([BASE] * 6, 2, sampled=[BASE]).sampler_groups(6) == (None, ())
+    assert wrapper.sampler_groups(6)[:2] == (None, ((1, slice(0, 6)),))
+    assert make_wrapper([BASE] * 6, 2, sampled=[BASE]).sampler_groups(6)[:2] == (None, ())
+
+
+def test_rows_that_are_the_only_ones_of_their_adapters_are_known_from_the_others():
+    grouping = make_wrapper([3, 0, BASE, 1, 0, 2], 4).token_groups(6)
+    rows, slots = grouping.lone
+    assert dict(zip(rows.tolist(), slots.tolist(), strict=True)) == {3: 1, 5: 2, 0: 3}
+    assert [slot for slot, _ in grouping.larger] == [0]
+    # For two it would not pay.
+    assert make_wrapper([0, BASE, 1], 2).token_groups(3).lone is None
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 30])
+def test_many_adapters_answer_the_same_by_either_way(limit, monkeypatch):
+    """One product of copied weights, or a product for each where the copy would be large."""
+    from serving.vllm_plugin import cpu_lora_ops as ops
+
+    generator, slots = torch.Generator().manual_seed(3), [4, 0, BASE, 2, 0, 1, 3]
+    x, y = (randn(generator, 7, width, dtype=torch.float32) for width in (24, 30))
+    a = [randn(generator, 5, 1, 4, 24, dtype=torch.float32) for _ in range(2)]
+    b = [randn(generator, 5, 1, width, 4, dtype=torch.float32) for width in (20, 10)]
+    expected, before = naive_linear(y, x, a, b, slots, 0.5, (20, 10)), y.clone()
+    monkeypatch.setattr(ops, "_LONE_BYTES", limit)
+    make_wrapper(slots, 5).add_lora_linear(y, x, a, b, 0.5, (20, 10))
+    assert_rows(y, expected, before, slots)
 
 
 def test_prompt_rows_of_an_unknown_adapter_are_refused():
     wrapper = make_wrapper([0, 0, 1], 2, sampled=[0, 1])
     with pytest.raises(RuntimeError, match="which adapter they belong to is unknown"):
         wrapper.sampler_groups(3)
+
+
+def test_prompt_rows_of_a_mixed_batch_pass_a_head_that_no_adapter_of_it_changes():
+    """Several models of a Llama asked for prompt_logprobs at once, as the probe does."""
+    wrapper = make_wrapper([0, 0, 1], 3, sampled=[0, 1])
+    a, b = torch.zeros(3, 1, 4, 8), torch.zeros(3, 1, 16, 4)
+    a[2], b[2] = 1.0, 1.0  # of an adapter that is loaded, but not in this batch
+    y, x = torch.ones(3, 16), torch.ones(3, 8)
+    wrapper.add_lora_logits(y, x, a, b, 1.0)
+    assert torch.equal(y, torch.ones(3, 16))
+    a[1], b[1] = 1.0, 1.0
+    with pytest.raises(RuntimeError, match="which adapter they belong to is unknown"):
+        wrapper.add_lora_logits(y, x, a, b, 1.0)
 
 
 @pytest.fixture

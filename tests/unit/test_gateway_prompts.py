@@ -11,7 +11,7 @@ import pytest
 from lmft.dataset.encode import Encoder
 from lmft.format.contract import FormatContract, Speakers
 from lmft.paths import EMBEDDED_BASE
-from serving.engine.client import UpstreamRefusal
+from serving.engine.refusals import UpstreamRefusal
 from serving.gateway import tools
 from serving.gateway.chat_prompt import chat_prompt, require_readable_calls
 from serving.gateway.errors import RequestError

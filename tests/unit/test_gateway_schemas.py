@@ -16,7 +16,7 @@ from lmft.errors import (
     NotFoundError,
     ProbeFailedError,
 )
-from serving.engine.client import UpstreamRefusal
+from serving.engine.refusals import UpstreamRefusal
 from serving.gateway import errors
 from serving.gateway.schemas import foreign
 from serving.gateway.schemas.chat import MAX_TOOLS, ChatRequest

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from serving.engine.client import UpstreamRefusal
+from serving.engine.refusals import UpstreamRefusal
 from serving.gateway import tools
 from serving.gateway.answers import chat_logprobs, envelope, usage
 from serving.gateway.asking import Asking, asking
