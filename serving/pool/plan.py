@@ -49,7 +49,7 @@ class EnginePlan:
 
     @property
     def local(self) -> bool:
-        return self.base.service == "transformers" and self.merged is None
+        return self.base.service == "transformers"
 
     @property
     def model(self) -> ServedModel:
