@@ -55,6 +55,18 @@ def available(kind: str) -> Available:
     return Available(max(1, free), max(1, in_their_place))
 
 
+def free_after_trainings(kind: str) -> int:
+    """What will be free of the device `kind` once the trainings of this moment are done: what a
+    server that starts now may reckon with. 0 where the system does not say."""
+    claims = [one for one in living(Claim) if shared(one.device, this_device(kind))]
+    if kind == "cuda":
+        gpu = machine.gpus()[0]
+        # The driver's figure may be from before or after a training took its memory.
+        return min(gpu.total_bytes, gpu.free_bytes + sum(one.need_bytes for one in claims))
+    free = free_machine_bytes()
+    return free + held_bytes(one.pid for one in claims) if free else 0
+
+
 def free_machine_bytes() -> int:
     """Memory that can be had without swapping, within LMFT_MEMORY_GIB; 0 where nobody says.
 

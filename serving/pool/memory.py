@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lmft import machine
+from lmft.device.memory import free_after_trainings
 from serving.engine.settings import Slots
 
 GIB = 1 << 30
@@ -34,9 +35,9 @@ def budget_bytes(gib: float | None = None) -> int:
             gib = float(given)
     if gib is not None and gib > 0:
         return int(gib * GIB)
-    if gpus := machine.gpus():
-        return int(gpus[0].free_bytes * _GPU_SHARE)
-    return int(machine.free_memory_bytes() * _CPU_SHARE)
+    if machine.gpus():
+        return int(free_after_trainings("cuda") * _GPU_SHARE)
+    return int(free_after_trainings("cpu") * _CPU_SHARE)
 
 
 @dataclass(frozen=True)

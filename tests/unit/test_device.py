@@ -18,7 +18,7 @@ from lmft import machine
 from lmft.device import hold as holding
 from lmft.device.claims import Claims
 from lmft.device.hold import hold
-from lmft.device.memory import available, free_machine_bytes, limit_bytes
+from lmft.device.memory import available, free_after_trainings, free_machine_bytes, limit_bytes
 from lmft.device.records import Claim, Serving, shared, this_device
 from lmft.device.registered import Registered, living
 from lmft.errors import MachineError, UserError
@@ -271,6 +271,22 @@ def test_the_limit_counts_what_servers_and_other_trainings_hold(
         assert available("cpu").in_their_place - available("cpu").beside == 150 * MB
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: 5 * MB)
     assert free_machine_bytes() == 5 * MB
+
+
+def test_a_server_that_starts_during_a_training_reckons_with_what_that_will_give_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = machine.Gpu("a", total_bytes=24 * GB, free_bytes=1 * GB, compute_capability=9.0)
+    monkeypatch.setattr(machine, "gpus", lambda: (gpu,))
+    with Registered(a_claim(device=("cuda",), need_bytes=20 * GB)):
+        assert free_after_trainings("cuda") == 21 * GB
+        with Registered(a_claim(device=("cuda",), need_bytes=20 * GB)):
+            assert free_after_trainings("cuda") == 24 * GB
+    monkeypatch.setattr(machine, "free_memory_bytes", lambda: 4 * GB)
+    script = HOLDING.replace("with hold", "held = b'x' * 500_000_000\nwith hold")
+    with process(script) as training:
+        line(training)
+        assert 4.5 * GB < free_after_trainings("cpu") < 4.6 * GB
 
 
 @pytest.mark.parametrize("text", ["much", "-1", "0", "nan", "inf"])
