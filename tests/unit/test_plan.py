@@ -347,12 +347,15 @@ def test_what_does_not_fit_beside_a_server_is_planned_in_its_place(free) -> None
 
 
 def test_a_server_nearby_does_not_make_the_model_4_bit(free, tmp_path: Path) -> None:
-    """It would fit beside the server in 4-bit; but then the server changed what is learnt."""
+    """It would fit beside the server in 4-bit; but then the server changed what is learnt.
+
+    4-bit needs 6 GB and none 9, and what this process holds already, up to 1 after many tests.
+    """
     base = base_of({**GPT2_XL, "n_layer": 24, "n_positions": 1024}, 0.9e9, tmp_path)
     wanted = recipe(quantization="auto")
-    free(10 * GB)
+    free(11 * GB)
     assert plan(wanted, base=base).quantization == "none"
-    free(6.5 * GB)
+    free(7.5 * GB)
     assert plan(wanted, base=base).quantization == "nf4"
     with a_server(20 * GB):
         made = plan(wanted, base=base)
