@@ -37,7 +37,7 @@ class EngineSettings:
         path: the model's directory. alias: the name it answers to.
         context_length: in tokens.
         slots: None where no adapter is ever loaded.
-        kv_cache_bytes: memory for keys and values, on a CPU.
+        kv_cache_bytes: memory for keys and values; vLLM on a GPU takes what is left instead.
         gpu_memory_share: of the whole GPU's memory, all that vLLM takes.
     """
 
@@ -62,7 +62,8 @@ class EngineSettings:
         ]
         if self.program == "local":
             slots = [f"--max-loras={self.slots.batch}"] if self.slots else []
-            return ["serving.engine.local.child", *shared, *slots]
+            room = f"--kv-cache-memory-bytes={self.kv_cache_bytes}"
+            return ["serving.engine.local.child", *shared, *slots, room]
         return ["serving.engine.child", *shared, *self._vllm_arguments()]
 
     def _vllm_arguments(self) -> list[str]:

@@ -115,7 +115,9 @@ async def asking(request: Request, model: str) -> AsyncIterator[Asking]:
             admitted = await stack.enter_async_context(
                 state.admission.enter(caller(request), model)
             )
-            lease = stack.enter_context(await state.pool.lease(model, wait_seconds=seconds))
+            lease = stack.enter_context(
+                await state.pool.lease(model, wait_seconds=seconds, aside=admitted.aside)
+            )
 
         def count(counts: Counts) -> None:
             watch.traffic.add(lease.model.id, counts)

@@ -94,7 +94,7 @@ def _state(member: Member | None, adapter_id: str | None) -> tuple[State, str]:
         return "failed", member.error.message if member.error else ""
     adapters = member.running.adapters if member.running else None
     if adapter_id is None or adapters is None:
-        return ("live", "") if member.state == "ready" else ("loading", "")
+        return ("live", "") if member.ready else ("loading", "")
     if failure := adapters.failure(adapter_id):
         return "failed", failure.message
     if adapters.is_loading(adapter_id):

@@ -69,6 +69,11 @@ class Member:
         return self._task is not None and not self._task.done()
 
     @property
+    def ready(self) -> bool:
+        """It answers. One that died this moment does not, though nobody has noticed yet."""
+        return self.state == "ready" and self.running is not None and self.running.process.running
+
+    @property
     def leases(self) -> int:
         return self.running.leases if self.running else 0
 
@@ -85,7 +90,7 @@ class Member:
         if self.state == "failed" and self.error is not None:
             raise self.error
         running = self.running
-        if self.state != "ready" or running is None or not running.process.running:
+        if running is None or not self.ready:
             raise EngineWakingError(
                 f"The engine of {self.plan.model.id} is not ready ({self.phase}).",
                 self._estimate.seconds_left(),
@@ -94,6 +99,10 @@ class Member:
         return running
 
     def wake(self) -> None:
+        """Start it, unless it has been already, or was given up a moment ago or for good."""
+        if self.state == "failed" and not self.awake and self._failures.forgiven():
+            self.error, self._task = None, None
+            self._become("asleep", "asleep")
         if self._task is None and self.state == "asleep":
             self._estimate.begin()
             self._become("starting", "waiting for memory")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 
@@ -65,29 +64,12 @@ class Members:
     def serves_merged(self, base: ServedBase, adapter: Adapter) -> bool:
         return base.service == "merged" or str(adapter.id) in self._merged
 
-    async def ready(self, base: ServedBase, adapter: Adapter | None, deadline: float) -> Member:
-        """The engine of a model, woken and waited for if need be.
-
-        Args:
-            deadline: in monotonic seconds.
-
-        Raises:
-            EngineWakingError: it is not ready by then. LmftError: it has failed for good.
-        """
-        while True:
-            member = self.of(base, adapter)
-            if not self.blocked:
-                member.wake()
-            try:
-                member.require_ready()
-                return member
-            except EngineWakingError:
-                left = deadline - time.monotonic()
-                if left <= 0 or self.blocked:
-                    raise
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(left):
-                        await member.change()
+    def woken(self, base: ServedBase, adapter: Adapter | None) -> Member:
+        """The engine of a model, on its way up if it was not awake."""
+        member = self.of(base, adapter)
+        if not self.blocked:
+            member.wake()
+        return member
 
     def merge_instead(self, base: ServedBase, adapter: Adapter, error: ProbeFailedError) -> bool:
         """Serve it merged from now on; False where that has been tried, or is no other thing."""

@@ -72,7 +72,7 @@ def need_of(
     one_context = context_length * _kv_bytes_per_token(config, width)
     least = max(_MIN_KV_BYTES, one_context * 5 // 4)
     left = budget - weights - in_slots - overhead
-    wanted = 0 if local else max(least, min(one_context * _REQUESTS, left))
+    wanted = max(least, min(one_context * _REQUESTS, left))
     return Need(weights, in_slots, wanted, overhead)
 
 

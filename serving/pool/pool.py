@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from lmft.errors import EngineError, EngineWakingError, LmftError, ProbeFailedError
 from lmft.registry.adapters import Adapter
@@ -18,7 +20,7 @@ from serving.pool.lending import Lending
 from serving.pool.listing import Listing
 from serving.pool.member import Member
 from serving.pool.members import Members
-from serving.pool.names import Asked, Names
+from serving.pool.names import Names
 from serving.pool.plan import Limits
 from serving.pool.served import Listed, Status
 
@@ -69,7 +71,7 @@ class Pool:
         if self._lending.reason is not None:
             return Status("starting", self._lending.reason)
         awake = self._members.awake()
-        if self._opened and (not awake or any(member.state == "ready" for member in awake)):
+        if self._opened and (not awake or any(member.ready for member in awake)):
             return Status("ready", "ready")
         told = self._primary or (awake[0] if awake else None)
         return Status("starting", told.phase if told else "reading what there is to serve")
@@ -102,11 +104,18 @@ class Pool:
         finally:
             await asyncio.shield(self._close())
 
-    async def lease(self, model: str, *, wait_seconds: float = 0) -> Lease:
+    async def lease(
+        self,
+        model: str,
+        *,
+        wait_seconds: float = 0,
+        aside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> Lease:
         """The model of an id, alias or base's name, loaded and proven first if need be.
 
         Args:
             wait_seconds: how long to wait for an engine that must first start.
+            aside: entered while it waits for that.
 
         Raises:
             NotFoundError: no such model; it is never answered by another one.
@@ -115,15 +124,15 @@ class Pool:
         """
         deadline = time.monotonic() + wait_seconds
         while True:
-            asked = await self._names.find(model)
             try:
-                self._lending.require_ours()
-                if (lease := await self._lease(asked, deadline)) is not None:
+                if (lease := await self._lease(model)) is not None:
                     return lease
+                continue
             except EngineWakingError:
                 if time.monotonic() >= deadline:
                     raise
-                await asyncio.sleep(_POLL_SECONDS)
+            async with aside():
+                await self._awake(model, deadline)
 
     def listed(self) -> list[Listed]:
         """Every model that can be asked: versions, newest first, then aliases, then bases."""
@@ -167,9 +176,11 @@ class Pool:
             log.error("%s", error)
         self._opened = True
 
-    async def _lease(self, asked: Asked, deadline: float) -> Lease | None:
+    async def _lease(self, model: str) -> Lease | None:
         """None: not from this engine; what takes its place is to be asked."""
-        member = await self._members.ready(*asked, deadline)
+        asked = await self._names.find(model)
+        self._lending.require_ours()
+        member = self._members.woken(*asked)
         running = member.require_ready()
         try:
             return await running.lease(asked.adapter)
@@ -183,6 +194,17 @@ class Pool:
             if running is member.running and running.process.running:
                 raise
         return None
+
+    async def _awake(self, model: str, deadline: float) -> None:
+        """Wait until its engine answers, at most until `deadline` in monotonic seconds."""
+        asked = await self._names.find(model)
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                self._lending.require_ours()
+                self._members.woken(*asked).require_ready()
+                return
+            except EngineWakingError:
+                await asyncio.sleep(min(left, _POLL_SECONDS))
 
     async def _bring_up(self, adapter: Adapter, by_hand: bool) -> None:
         """Load and prove a new version; what nobody asked for ends no other engine for it."""

@@ -13,10 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# From so many rows on, each the only one of its adapter, one product of a stack of copied weights
-# takes less time than a product each; as long as the copy is about the size of a cache.
-_LONE_ROWS = 3
-_LONE_BYTES = 4 << 20
+# From so many rows on, each the only one of its adapter, one product of a stack of matrices takes
+# less time than a product each.
+_LONE_ROWS = 2
 
 
 class Grouping(NamedTuple):
@@ -28,14 +27,14 @@ class Grouping(NamedTuple):
     they are of the batch's rows in that order, which leaves out rows without an adapter.
 
     Attributes:
-        lone: rows, int64 (m,), that are the only ones of their adapters, as the batch counts
-            them, and their slots: what requests for many adapters generate. None for a few.
-        larger: the other groups; of all `groups` without lone rows.
+        lone: row, as the batch counts it, and slot of all that are the only ones of their
+            adapters: what requests for many adapters generate. Empty if they are few.
+        larger: of `groups`, the others.
     """
 
     order: Tensor | None
     groups: tuple[tuple[int, slice], ...]
-    lone: tuple[Tensor, Tensor] | None
+    lone: tuple[tuple[int, int], ...]
     larger: tuple[tuple[int, slice], ...]
 
 
@@ -55,11 +54,11 @@ def group_rows(slots_N: Tensor) -> Grouping:
         start += length
     single = [(rows.start, slot) for slot, rows in groups if rows.stop - rows.start == 1]
     if len(single) < _LONE_ROWS:
-        return Grouping(order, tuple(groups), None, tuple(groups))
-    rows_m, slots_m = torch.tensor(single).T.contiguous()
-    lone = (rows_m if order is None else order[rows_m], slots_m)
+        return Grouping(order, tuple(groups), (), tuple(groups))
+    if order is not None:
+        single = [(int(order[row]), slot) for row, slot in single]
     larger = tuple(group for group in groups if group[1].stop - group[1].start > 1)
-    return Grouping(order, tuple(groups), lone, larger)
+    return Grouping(order, tuple(groups), tuple(single), larger)
 
 
 def ordered(x: Tensor, grouping: Grouping) -> Tensor:
@@ -103,19 +102,17 @@ def add_linear(
     a_stacked: Sequence[Tensor],
     b_stacked: Sequence[Tensor],
     grouping: Grouping,
+    groups: Sequence[tuple[int, slice]],
     scale: float,
     output_slices: Sequence[int],
     *,
     add: bool = True,
 ) -> None:
-    """Both products for each group and each slice of the output (q, k and v, say), in place."""
-    groups = grouping.groups
-    if grouping.lone is not None:
-        weights = (*a_stacked, *b_stacked)
-        copied = 4 * grouping.lone[0].numel() * sum(one[0].numel() for one in weights)
-        if copied <= _LONE_BYTES:
-            _add_lone(y_NO, x_NI, a_stacked, b_stacked, grouping.lone, scale, output_slices, add)
-            groups = grouping.larger
+    """Both products for each slice of the output (q, k and v, say), in place.
+
+    Args:
+        groups: those of `grouping` that are meant.
+    """
     if not groups:
         return
     x, y = ordered(x_NI, grouping), ordered(y_NO, grouping)
@@ -126,39 +123,3 @@ def add_linear(
             expand(y[rows, start : start + width], h_nR, weight(b, slot), add=add)
             start += width
     put_back(y_NO, y, grouping)
-
-
-def _add_lone(
-    y_NO: Tensor,
-    x_NI: Tensor,
-    a_stacked: Sequence[Tensor],
-    b_stacked: Sequence[Tensor],
-    lone: tuple[Tensor, Tensor],
-    scale: float,
-    output_slices: Sequence[int],
-    add: bool,
-) -> None:
-    """As add_linear, for rows each with an adapter of its own: a batch of row times matrix."""
-    rows_m, slots_m = lone
-    x_m1I = x_NI.index_select(0, rows_m).float().unsqueeze(1)
-    y_mO = y_NO.index_select(0, rows_m)
-    start = 0
-    for a, b, width in zip(a_stacked, b_stacked, output_slices, strict=True):
-        h_m1R = torch.bmm(x_m1I, _stack(a, slots_m).transpose(1, 2))
-        if scale != 1.0:
-            h_m1R.mul_(scale)
-        y_m1o = y_mO[:, start : start + width].unsqueeze(1)
-        b_mRo = _stack(b, slots_m).transpose(1, 2)
-        if not add:
-            y_m1o.copy_(torch.bmm(h_m1R, b_mRo))
-        elif y_m1o.dtype == torch.float32:
-            y_m1o.baddbmm_(h_m1R, b_mRo)
-        else:
-            y_m1o.add_(torch.bmm(h_m1R, b_mRo))
-        start += width
-    y_NO.index_copy_(0, rows_m, y_mO)
-
-
-def _stack(stacked: Tensor, slots_m: Tensor) -> Tensor:
-    """The matrices in some slots of (S, 1, a, b), (m, a, b), in float32."""
-    return stacked.index_select(0, slots_m).squeeze(1).float()

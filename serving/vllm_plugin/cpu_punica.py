@@ -6,6 +6,7 @@ base with requests for adapters, the base rows get the adapter in the last slot.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
 from serving.vllm_plugin import cpu_lora_ops as ops
 from serving.vllm_plugin.cpu_lora_ops import Grouping
+from serving.vllm_plugin.cpu_lora_places import Places, Seated, seated
 
 
 class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM is Any to mypy
@@ -32,12 +34,18 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
         self._embeddings_indices.zero_()
         self._token_groups: dict[int, Grouping] = {}
         self._sampler_groups: dict[int, Grouping] = {}
+        self._places, self._seated = Places(), dict[int, Seated]()
+        self._adapters: Sequence[Any] = ()
 
-    def update_metadata(self, *args: object, **kwargs: object) -> None:
-        """Take over the row-to-slot mapping of the next batch."""
-        super().update_metadata(*args, **kwargs)
+    def update_metadata(
+        self, mapping: object, lora_index_to_id: Sequence[Any], *args: object, **kwargs: object
+    ) -> None:
+        """Take over the row-to-slot mapping of the next batch, and which adapter is in a slot."""
+        super().update_metadata(mapping, lora_index_to_id, *args, **kwargs)
+        self._adapters = tuple(lora_index_to_id)
         self._token_groups.clear()
         self._sampler_groups.clear()
+        self._seated.clear()
 
     def token_groups(self, n_rows: int) -> Grouping:
         """Groups among the first `n_rows` rows; padding after the last mapped row is in none."""
@@ -45,6 +53,8 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
         if grouping is None:
             grouping = ops.group_rows(self.token_lora_indices[:n_rows])
             self._token_groups[n_rows] = grouping
+            if grouping.lone:
+                self._seated[n_rows] = seated(grouping.lone, self._adapters)
         return grouping
 
     def sampler_groups(self, n_rows: int) -> Grouping:
@@ -67,7 +77,7 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
                     "rows of different adapters; which adapter they belong to is unknown"
                 )
             groups = tuple((slot, slice(0, n_rows)) for slot in used if slot >= 0)
-            grouping = Grouping(None, groups, None, groups)
+            grouping = Grouping(None, groups, (), groups)
         self._sampler_groups[n_rows] = grouping
         return grouping
 
@@ -146,9 +156,13 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
             self.add_expand(y, buffer, lora_b_stacked, output_slices, add_inputs=add_inputs)
             return
         y_NO, x_NI = y.view(-1, y.shape[-1]), x.reshape(-1, x.shape[-1])
+        a, b, widths = lora_a_stacked, lora_b_stacked, output_slices
         grouping = self.token_groups(x_NI.shape[0])
-        a, b = lora_a_stacked, lora_b_stacked
-        ops.add_linear(y_NO, x_NI, a, b, grouping, scale, output_slices, add=add_inputs)
+        groups, lone = grouping.groups, self._seated.get(x_NI.shape[0])
+        if lone is not None and self._places.fit(len(lone.slots), a, b):
+            self._places.add_linear(y_NO, x_NI, a, b, lone, scale, widths, add=add_inputs)
+            groups = grouping.larger
+        ops.add_linear(y_NO, x_NI, a, b, grouping, groups, scale, widths, add=add_inputs)
 
     def add_lora_logits(
         self,

@@ -6,22 +6,25 @@ docs/architectures.md; it takes half an hour on two cores.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from lmft import machine
 from lmft.bases import Base
 from lmft.registry.adapters import Adapter
 from lmft.train.recipe import Recipe, find_recipe, load_recipe
-from lmft.train.servable import Service, in_words, service_of
+from lmft.train.servable import Service, in_words
 from serving.engine.probe import ProbeResult
-from tests.conftest import ROOT
+from tests.conftest import ROOT, START_SECONDS, free_port, wait_ready
 from tests.tiny import ARCHITECTURES, make_base
 
 TABLE = ROOT / "docs" / "architectures.md"
@@ -35,7 +38,6 @@ _SETTINGS = (
     "training.evaluations=1",
     "lora.rank=8",
 )
-_BUDGET_BYTES = 3 << 30
 _ANSWER_TOKENS = 8
 
 
@@ -68,49 +70,48 @@ def recipe_over(base: Base) -> Recipe:
     return load_recipe(find_recipe("adventure"), [*own, *_SETTINGS])
 
 
-async def serve(name: str, adapter: Adapter) -> Served:
-    """Start the engine that the pool would, prove the adapter, ask for one completion."""
+def serve(name: str, adapter: Adapter) -> Served:
+    """Start the real server for the adapter and ask it, whole and as a stream, over HTTP."""
+    port = free_port()
+    command = [sys.executable, "-m", "serving", "--port", str(port), "--no-ui"]
+    process = subprocess.Popen([*command, "--model", str(adapter.id), "--slots", "2"], cwd=ROOT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_ready(url, process)
+        with httpx.Client(base_url=url, timeout=START_SECONDS) as http:
+            entry = http.get(f"/v1/models/{adapter.id}").raise_for_status().json()["lmft"]
+            question = {"model": str(adapter.id), "prompt": "The rain", "temperature": 0.7}
+            question |= {"max_tokens": _ANSWER_TOKENS, "seed": 1, "stop": []}
+            answer = http.post("/v1/completions", json=question).raise_for_status().json()
+            streamed = http.post("/v1/completions", json=question | {"stream": True}).text
+    finally:
+        process.terminate()
+        process.wait(timeout=START_SECONDS)
+    assert answer["model"] == str(adapter.id)
+    events = [line.removeprefix("data: ") for line in streamed.splitlines() if line]
+    assert events.pop() == "[DONE]"
+    pieces = [json.loads(event)["choices"][0]["text"] for event in events]
+    text = answer["choices"][0]["text"]
+    assert "".join(pieces) == text
+    config = json.loads((adapter.path / "adapter_config.json").read_text(encoding="utf-8"))
+    return Served(
+        name=name,
+        architecture=_architecture(adapter),
+        service=entry["service"],
+        # Some are named one by one, some by the last part of their names.
+        targets=tuple(sorted({one.rpartition(".")[2] for one in config["target_modules"]})),
+        proof=ProbeResult(**entry["probe"]),
+        text=text,
+        n_tokens=answer["usage"]["completion_tokens"],
+    )
+
+
+def _architecture(adapter: Adapter) -> str:
     from serving.pool.catalog import Catalog
-    from serving.pool.plan import Limits, plan_base, plan_merged
-    from serving.pool.running import Running
-    from serving.pool.tally import Tally
 
     catalog = Catalog()
     catalog.refresh()
-    base = catalog.base_of(adapter)
-    plan = (
-        plan_merged(base, adapter)
-        if base.service == "merged"
-        else plan_base(catalog, base, Limits(_BUDGET_BYTES, slots=2))
-    )
-    proofs: dict[str, ProbeResult] = {}
-    running = Running(plan, _BUDGET_BYTES, proofs, Tally())
-    try:
-        await running.start([], lambda _: None)
-        lease = await running.lease(adapter)
-        question = {
-            "model": lease.model.engine_name,
-            "prompt": lease.encoder.text("The rain"),
-            "max_tokens": _ANSWER_TOKENS,
-            "temperature": 0.7,
-            "seed": 1,
-        }
-        with lease:
-            answer = await lease.client.json("/v1/completions", question)
-    finally:
-        await running.stop()
-    config = json.loads((adapter.path / "adapter_config.json").read_text(encoding="utf-8"))
-    architecture = base.base.architecture
-    return Served(
-        name=name,
-        architecture=architecture,
-        service=service_of(architecture, name),
-        # Some are named one by one, some by the last part of their names.
-        targets=tuple(sorted({one.rpartition(".")[2] for one in config["target_modules"]})),
-        proof=proofs[str(adapter.id)],
-        text=answer["choices"][0]["text"],
-        n_tokens=answer["usage"]["completion_tokens"],
-    )
+    return catalog.base_of(adapter).base.architecture
 
 
 def write_table(rows: Iterable[Served]) -> None:
@@ -122,10 +123,10 @@ _HEAD = f"""\
 
 How an adapter over each architecture is served. Written by
 `python -m tests.integration.serving_architectures`, which takes a tiny random model of each
-(tests/tiny.py), trains an adapter on it as `lmft train` does, publishes it, starts the engine that
-the server would, lets the parity probe compare it with what transformers and PEFT answered at
-the end of training, and asks for a completion. `tests/unit/test_architectures_table.py` holds the
-table against `lmft/train/servable.py`.
+(tests/tiny.py), trains an adapter on it as `lmft train` does, publishes it, starts the server,
+which has the parity probe compare it with what transformers and PEFT answered at the end of
+training, and asks over HTTP for a completion, whole and as a stream.
+`tests/unit/test_architectures_table.py` holds the table against `lmft/train/servable.py`.
 
 - **lora**: {in_words("lora")}.
 - **merged**: {in_words("merged")}.
@@ -183,7 +184,7 @@ def main() -> None:
         os.environ["LMFT_HOME"] = f"{directory}/home"
         for name in ARCHITECTURES:
             adapter = train(name, Path(directory))
-            row = asyncio.run(serve(name, adapter))
+            row = serve(name, adapter)
             print(_row(row), end="", flush=True)
             rows.append(row)
     write_table(rows)

@@ -54,7 +54,7 @@ def start(models: Path, directory: Path) -> Local:
             *(sys.executable, "-P", "-m", "serving.engine.local.child", str(os.getpid())),
             f"--model={models / 'base'}",
             *("--served-model-name=base", f"--uds={path}", "--max-model-len=128"),
-            *("--dtype=float32", "--max-loras=3"),
+            *("--dtype=float32", "--max-loras=3", f"--kv-cache-memory-bytes={1 << 30}"),
         ],
         cwd=ROOT,
         env={**os.environ, "VLLM_API_KEY": KEY, "OMP_NUM_THREADS": "1"},

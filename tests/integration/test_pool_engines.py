@@ -174,7 +174,7 @@ def test_an_engine_that_ends_comes_back_with_all_it_had_before_anybody_is_let_in
             for model in loaded:
                 await ask(pool, model)
             os.kill(processes()[0], number)
-            await until(lambda: not processes())
+            await until(lambda: not engine_of(pool, FIRST).ready)
             with pytest.raises(EngineWakingError) as caught:
                 await pool.lease(loaded[0])
             assert caught.value.retry_after_seconds >= 1
@@ -219,6 +219,54 @@ def test_an_engine_that_does_not_start_again_fails_and_the_others_go_on(home: Pa
             assert await ask(pool, good) == good
             assert pool.status.status == "ready"
             assert listed(pool)[doomed].state == "failed"
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_that_was_given_up_is_tried_again_for_who_asks_later(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, good = publish("other", SECOND), publish("good")
+    (home / f"refuses-{SECOND}").touch()
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            await ask(pool, good)
+            with pytest.raises(EngineError):
+                await pool.lease(other, wait_seconds=LONG)
+            starts = calls(home, "start").count(SECOND)
+            (home / f"refuses-{SECOND}").unlink()
+            with pytest.raises(EngineError):
+                await pool.lease(other, wait_seconds=LONG)
+            assert calls(home, "start").count(SECOND) == starts
+            monkeypatch.setattr(engine_of(pool, SECOND)._failures, "_forgiven_at", 0.0)
+            assert await ask(pool, other) == other
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_an_engine_stands_aside(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, model = publish("other", SECOND), publish("one")
+    (home / f"refuses-{SECOND}").touch()
+    came: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def aside() -> AsyncIterator[None]:
+        came.append("aside")
+        yield
+        came.append("back")
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            await ask(pool, model)
+            (await pool.lease(model, wait_seconds=LONG, aside=aside)).release()
+            assert not came
+            with pytest.raises(EngineError):
+                await pool.lease(other, wait_seconds=LONG)
+            (home / f"refuses-{SECOND}").unlink()
+            monkeypatch.setattr(engine_of(pool, SECOND)._failures, "_forgiven_at", 0.0)
+            (await pool.lease(other, wait_seconds=LONG, aside=aside)).release()
+            assert came == ["aside", "back"]
 
     asyncio.run(scenario())
 
@@ -284,7 +332,7 @@ def test_two_engines_do_not_start_at_the_same_moment(home: Path) -> None:
     async def scenario() -> None:
         async with pooled() as pool:
             os.kill(processes()[0], signal.SIGKILL)
-            await until(lambda: not processes())
+            await until(lambda: not any(engine.ready for engine in pool.engines()))
             await asyncio.gather(*(ask(pool, model) for model in models))
 
     asyncio.run(scenario())

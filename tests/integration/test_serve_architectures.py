@@ -5,7 +5,6 @@ The table in docs/architectures.md is written by the same functions: see serving
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -55,7 +54,7 @@ def test_one_of_each_kind_is_trained_published_proven_and_answers(
         service
     ] in card
     assert (home / "merged" / adapter.path.name).is_dir() == (service == "merged")
-    served = asyncio.run(serve(name, adapter))
+    served = serve(name, adapter)
     assert served.service == service
     require_right(served)
 
@@ -63,7 +62,7 @@ def test_one_of_each_kind_is_trained_published_proven_and_answers(
 @pytest.mark.long
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES.keys() - {"gptj", "falcon", "gpt_neo"}))
 def test_every_other_architecture_is_too(home: Path, tmp_path: Path, name: str) -> None:
-    require_right(asyncio.run(serve(name, train(name, tmp_path))))
+    require_right(serve(name, train(name, tmp_path)))
 
 
 def test_the_first_lines_of_a_training_say_how_its_adapter_will_be_served(

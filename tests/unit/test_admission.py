@@ -254,6 +254,64 @@ def test_what_waits_counts_as_concurrent_too():
     asyncio.run(play())
 
 
+def test_who_stands_aside_is_in_nobodys_way_and_comes_back_by_the_queue():
+    async def play() -> None:
+        admission = Admission(Room(1, 1), Clock())
+        engine_is_up, others_leave = asyncio.Event(), asyncio.Event()
+        caller = key("patient", concurrent=2)
+
+        async def patient() -> None:
+            async with admission.enter(caller, MODEL) as admitted:
+                async with admitted.aside():
+                    await engine_is_up.wait()
+                assert admission.queue.running == 1
+
+        async def other() -> None:
+            async with admission.enter(key("other"), MODEL):
+                await others_leave.wait()
+
+        tasks = [asyncio.create_task(patient()), asyncio.create_task(patient())]
+        await settle()
+        # Both stand aside, and count as their key's; the only place is free.
+        assert (admission.queue.running, admission.queue.present("patient")) == (0, 2)
+        with pytest.raises(TooManyError, match="at the same time"):
+            await use(admission, caller, 0, Clock())
+        # As many as run and wait may stand aside.
+        with pytest.raises(TooManyError):
+            async with admission.enter(key("third"), MODEL) as admitted, admitted.aside():
+                pass
+        tasks.append(asyncio.create_task(other()))
+        await settle()
+        engine_is_up.set()
+        await settle()
+        assert (admission.queue.running, admission.queue.waiting) == (1, 1)
+        others_leave.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        # One came back in; for the other there was no room to wait.
+        assert sum(isinstance(result, TooManyError) for result in results) == 1
+        assert (admission.queue.running, admission.queue.present("patient")) == (0, 0)
+
+    asyncio.run(play())
+
+
+def test_who_goes_while_aside_leaves_nothing_behind():
+    async def play() -> None:
+        admission = Admission(Room(1, 1), Clock())
+
+        async def patient() -> None:
+            async with admission.enter(key("p"), MODEL) as admitted, admitted.aside():
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(patient())
+        await settle()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (admission.queue.running, admission.queue.present("p")) == (0, 0)
+        await use(admission, key("p"), 0, Clock())
+
+    asyncio.run(play())
+
+
 # The server's own bound
 
 

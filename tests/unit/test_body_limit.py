@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -15,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 
 from serving.gateway import errors
+from serving.gateway.access import protocol
 from serving.gateway.access.limits import BodyLimit
 from serving.gateway.access.protocol import MAX_HEAD_BYTES, BoundedHead
 
@@ -182,6 +184,28 @@ def test_a_head_without_end_is_not_read_for_ever(
         rest = goes_on * 20_000
         with pytest.raises(ConnectionError):
             connection.sendall(rest)
+
+
+@pytest.mark.parametrize("raw", [b"", START, b"POST /ra"], ids=["nothing", "half", "line"])
+def test_a_head_that_does_not_come_ends_the_connection(
+    server: Server, monkeypatch: pytest.MonkeyPatch, raw: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_HEAD_SECONDS", 0.2)
+    status, message = answer_to(server, raw)
+    assert status == 408
+    assert "took longer" in message
+
+
+def test_a_head_in_time_is_not_ended_by_a_slow_body(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_HEAD_SECONDS", 0.2)
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.settimeout(60)
+        connection.sendall(START + b"connection: close\r\ncontent-length: 2\r\n\r\nx")
+        time.sleep(0.6)
+        connection.sendall(b"x")
+        assert connection.makefile("rb").read().startswith(b"HTTP/1.1 200")
 
 
 def test_a_large_head_and_a_body_in_one_piece_pass(server: Server) -> None:

@@ -36,8 +36,16 @@ def make_wrapper(slots, n_slots, *, sampled=None, prefill=True, stock=False):
     return wrapper
 
 
-def set_slots(wrapper, slots, n_slots, *, sampled=None, prefill=True):
-    """Tell the wrapper about the next batch as vLLM does: adapter ids from 1, 0 for the base."""
+def set_slots(wrapper, slots, n_slots, *, sampled=None, prefill=True, adapters=None):
+    """Tell the wrapper about the next batch as vLLM does: adapter ids from 1, 0 for the base.
+
+    `adapters`: the id in each slot; one more than its slot where nothing is said.
+    """
+    if adapters is not None:
+        ids = [0 if slot == BASE else adapters[slot] for slot in slots]
+        mapping = SimpleNamespace(index_mapping=ids, prompt_mapping=ids, is_prefill=prefill)
+        wrapper.update_metadata(mapping, adapters, n_slots + 1, 100)
+        return
     mapping = SimpleNamespace(
         index_mapping=tuple(slot + 1 for slot in slots),
         prompt_mapping=tuple(slot + 1 for slot in (slots if sampled is None else sampled)),
@@ -325,26 +333,58 @@ def test_prompt_rows_at_the_head_follow_a_batch_of_one_adapter():
 
 def test_rows_that_are_the_only_ones_of_their_adapters_are_known_from_the_others():
     grouping = make_wrapper([3, 0, BASE, 1, 0, 2], 4).token_groups(6)
-    rows, slots = grouping.lone
-    assert dict(zip(rows.tolist(), slots.tolist(), strict=True)) == {3: 1, 5: 2, 0: 3}
+    assert dict(grouping.lone) == {3: 1, 5: 2, 0: 3}
     assert [slot for slot, _ in grouping.larger] == [0]
-    # For two it would not pay.
-    assert make_wrapper([0, BASE, 1], 2).token_groups(3).lone is None
+    # One is a product as any other.
+    assert make_wrapper([0, BASE, 1, 1], 2).token_groups(4).lone == ()
 
 
 @pytest.mark.parametrize("limit", [0, 1 << 30])
 def test_many_adapters_answer_the_same_by_either_way(limit, monkeypatch):
     """One product of copied weights, or a product for each where the copy would be large."""
-    from serving.vllm_plugin import cpu_lora_ops as ops
+    from serving.vllm_plugin import cpu_lora_places as places
 
     generator, slots = torch.Generator().manual_seed(3), [4, 0, BASE, 2, 0, 1, 3]
     x, y = (randn(generator, 7, width, dtype=torch.float32) for width in (24, 30))
     a = [randn(generator, 5, 1, 4, 24, dtype=torch.float32) for _ in range(2)]
     b = [randn(generator, 5, 1, width, 4, dtype=torch.float32) for width in (20, 10)]
     expected, before = naive_linear(y, x, a, b, slots, 0.5, (20, 10)), y.clone()
-    monkeypatch.setattr(ops, "_LONE_BYTES", limit)
+    monkeypatch.setattr(places, "_MOST_BYTES", limit)
     make_wrapper(slots, 5).add_lora_linear(y, x, a, b, 0.5, (20, 10))
     assert_rows(y, expected, before, slots)
+
+
+@relaxed
+@given(
+    st.lists(
+        st.tuples(
+            st.permutations(range(1, 9)).map(lambda adapters: adapters[:5]),
+            st.lists(st.integers(BASE, 4), min_size=1, max_size=8),
+        ),
+        min_size=2,
+        max_size=8,
+    ),
+    dtypes,
+    seeds,
+)
+def test_over_many_batches_each_row_has_the_adapter_that_is_in_its_slot_now(batches, dtype, seed):
+    """Adapters come, go, and come back in other slots; what was copied of them stays right."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = {
+        adapter: [randn(generator, 1, *shape, dtype=dtype) for shape in ((4, 12), (9, 4), (5, 4))]
+        for adapter in range(1, 9)
+    }
+    a, b, c = (torch.zeros(5, *one.shape, dtype=dtype) for one in weights[1])
+    wrapper = make_wrapper([BASE], 5)
+    for adapters, slots in batches:
+        for slot, adapter in enumerate(adapters):
+            a[slot], b[slot], c[slot] = weights[adapter]
+        set_slots(wrapper, slots, 5, adapters=adapters)
+        for _ in range(2):
+            x, y = (randn(generator, len(slots), width, dtype=dtype) for width in (12, 14))
+            expected, before = naive_linear(y, x, (a, a), (b, c), slots, 0.5, (9, 5)), y.clone()
+            wrapper.add_lora_linear(y, x, (a, a), (b, c), 0.5, (9, 5))
+            assert_rows(y, expected, before, slots)
 
 
 def test_prompt_rows_of_an_unknown_adapter_are_refused():

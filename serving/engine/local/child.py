@@ -13,9 +13,9 @@ from pathlib import Path
 
 from lmft.processes import die_with_parent
 
-# Keys and values: of the memory that is free once the base is loaded, since a step copies what it
-# appends to, and at most.
-_CACHE_SHARE, _MOST_CACHE_BYTES = 0.4, 4 << 30
+# Of the memory for keys and values, and never more of what is free once the base is loaded: a step
+# copies what it appends to.
+_CACHE_SHARE, _FREE_SHARE = 0.5, 0.4
 
 
 def main() -> None:
@@ -39,7 +39,8 @@ def main() -> None:
     base = inspect_base(arguments.model, arguments.served_model_name, arguments.served_model_name)
     tokenizer = Tokenizer.from_file(str(arguments.model / "tokenizer.json"))
     model = Model(arguments.model, arguments.dtype)
-    room = min(int(_CACHE_SHARE * model.free_bytes()), _MOST_CACHE_BYTES)
+    given = int(_CACHE_SHARE * arguments.kv_cache_memory_bytes)
+    room = min(given, int(_FREE_SHARE * model.free_bytes()))
     engine = Engine(
         model=model,
         runner=Runner(model, Batch(model, room, arguments.max_loras)),
@@ -65,6 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-model-len", type=int, required=True)
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), required=True)
     parser.add_argument("--max-loras", type=int, default=1)
+    parser.add_argument("--kv-cache-memory-bytes", type=int, required=True)
     return parser.parse_args()
 
 

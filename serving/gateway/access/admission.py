@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from dataclasses import dataclass
 
 from lmft import machine
@@ -65,10 +65,18 @@ class Admitted:
     """A request that may run.
 
     Attributes:
+        aside: gives the place to others meanwhile, and comes back in by the queue. Raises
+            TooManyError when too many do that.
         headers: `x-ratelimit-*` as OpenAI names them, for keys that have such limits.
     """
 
-    def __init__(self, usage: _Usage, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        usage: _Usage,
+        now: Callable[[], float],
+        aside: Callable[[], contextlib.AbstractAsyncContextManager[None]],
+    ) -> None:
+        self.aside = aside
         self._usage = usage
         self._now = now
 
@@ -114,21 +122,44 @@ class Admission:
         caller.require_model(model)
         key = caller.key_id or caller.name
         usage = self._within_limits(caller, key)
+        await self._in(key)
+        began, inside = self._now(), True
+
+        @contextlib.asynccontextmanager
+        async def aside() -> AsyncIterator[None]:
+            nonlocal began, inside
+            with self._full():
+                self.queue.step_aside(key)
+            inside = False
+            try:
+                yield
+            finally:
+                self.queue.step_back(key)
+            await self._in(key)
+            began, inside = self._now(), True
+
         try:
+            yield Admitted(usage, self._now, aside)
+        finally:
+            if inside:
+                taken = self._now() - began
+                self._service_seconds += _SMOOTHING * (taken - self._service_seconds)
+                self.queue.leave(key)
+
+    async def _in(self, key: Hashable) -> None:
+        with self._full():
             await self.queue.enter(key)
+
+    @contextlib.contextmanager
+    def _full(self) -> Iterator[None]:
+        try:
+            yield
         except FullError as error:
             raise TooManyError(
                 f"The server answers {self.queue.places} requests and {self.queue.waiting} wait.",
                 "server_busy",
                 self._service_seconds * (self.queue.waiting + 1) / self.queue.places,
             ) from error
-        began = self._now()
-        try:
-            yield Admitted(usage, self._now)
-        finally:
-            taken = self._now() - began
-            self._service_seconds += _SMOOTHING * (taken - self._service_seconds)
-            self.queue.leave(key)
 
     def _within_limits(self, caller: Caller, key: Hashable) -> _Usage:
         """Counts the request, unless a limit refuses it."""

@@ -25,6 +25,7 @@ class FairQueue:
         self.places = places
         self.max_waiting = waiting
         self._running: Counter[Hashable] = Counter()
+        self._aside: Counter[Hashable] = Counter()
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
     @property
@@ -36,8 +37,8 @@ class FairQueue:
         return sum(len(queue) for queue in self._waiting.values())
 
     def present(self, key: Hashable) -> int:
-        """Requests of a key, running and waiting."""
-        return self._running[key] + len(self._waiting.get(key, ()))
+        """Requests of a key: running, waiting and aside."""
+        return self._running[key] + len(self._waiting.get(key, ())) + self._aside[key]
 
     async def enter(self, key: Hashable) -> None:
         """Take a place, after waiting for it if need be; `leave` gives it back.
@@ -67,6 +68,22 @@ class FairQueue:
         if not self._running[key]:
             del self._running[key]
         self._fill()
+
+    def step_aside(self, key: Hashable) -> None:
+        """Give the place back and stay present; `step_back` ends it, `enter` asks for another.
+
+        Raises:
+            FullError: as many stand aside as may run and wait.
+        """
+        if self._aside.total() >= self.places + self.max_waiting:
+            raise FullError
+        self._aside[key] += 1
+        self.leave(key)
+
+    def step_back(self, key: Hashable) -> None:
+        self._aside[key] -= 1
+        if not self._aside[key]:
+            del self._aside[key]
 
     def _fill(self) -> None:
         while self._waiting and self.running < self.places:
