@@ -41,6 +41,11 @@ def bases_dir() -> Path:
     return home() / "bases"
 
 
+def merged_dir() -> Path:
+    """Adapters merged into their bases, by the name of the adapter's directory."""
+    return home() / "merged"
+
+
 def corpora_dir() -> Path:
     return home() / "corpora"
 

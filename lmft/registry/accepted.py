@@ -117,6 +117,8 @@ def _weights(file: Path, base: Path) -> list[str]:
                 raise ValueError("cut short")
             if not _finite(data[begin:end], tensor["dtype"]):
                 return [f"{WEIGHTS} holds numbers that are none (NaN or infinite)"]
+            if len(tensor["shape"]) != 2:
+                return [f"{WEIGHTS} holds {name}, which is no matrix"]
         shapes = {name: tensor["shape"] for name, tensor in header.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return [f"{WEIGHTS} is not a whole safetensors file"]

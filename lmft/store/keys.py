@@ -7,7 +7,6 @@ up), and finding it by its hash tells nobody anything through timing.
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 import time
 from collections.abc import Collection
@@ -19,16 +18,14 @@ from sqlalchemy.exc import IntegrityError
 
 from lmft.errors import InputError, NotFoundError
 from lmft.store.database import Store
-from lmft.store.tables import SCOPES, key_models, key_scopes
+from lmft.store.key_rules import check
+from lmft.store.tables import key_models, key_scopes
 from lmft.store.tables import keys as table
 
 DEFAULT_SCOPES = ("inference", "models:read")
 PREFIX = "lmft-"
 _BITS = 256
 _ENDING = 4
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
-# Ids and aliases of models, bases with a slash in their name included.
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,299}")
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class Keys:
             InputError: a name, scope, model or limit that cannot be, or a name that is taken.
         """
         limits = limits or Limits()
-        _check(name, scopes, models, limits)
+        check(name, scopes, models, vars(limits))
         secret = PREFIX + secrets.token_urlsafe(_BITS // 8)
         row = {
             "name": name,
@@ -156,25 +153,6 @@ class Keys:
                 update(table).where(table.c.id == number).values(revoked_at=int(time.time()))
             )
             return _read(connection, table.c.id == number)[0]
-
-
-def _check(name: str, scopes: Collection[str], models: Collection[str], limits: Limits) -> None:
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"{name!r} cannot be a key's name.",
-            "Use at most 64 letters, digits, dots, hyphens and underscores.",
-        )
-    if odd := sorted(set(scopes) - set(SCOPES)):
-        raise InputError(f"There is no scope {odd[0]!r}.", f"Scopes: {', '.join(SCOPES)}.")
-    if not scopes:
-        raise InputError("A key needs at least one scope.", f"Scopes: {', '.join(SCOPES)}.")
-    if odd := sorted(model for model in models if not _MODEL.fullmatch(model)):
-        raise InputError(
-            f"{odd[0]!r} cannot be a model's name.", "`lmft models list` shows the models' ids."
-        )
-    for what, value in vars(limits).items():
-        if value is not None and not 0 < value < 2**31:
-            raise InputError(f"{what} is {value}.", "Give a number from 1 to 2147483647.")
 
 
 def _read(connection: Connection, *where: Any) -> list[Key]:

@@ -1,8 +1,8 @@
 """An adapter merged into the base it was trained over: a model of its own, for a server that takes
 no LoRA there, or takes it and answers otherwise.
 
-`python -m lmft.train.merged ADAPTER_ID` writes it in a process of its own. Imports nothing heavy:
-the server asks only where it lies.
+`python -m lmft.train.merged ADAPTER_ID` writes it in a process of its own. Imports nothing heavy
+before it is needed.
 """
 
 from __future__ import annotations
@@ -15,22 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from lmft import machine, paths
-from lmft.errors import LmftError, NotFoundError, UserError
+from lmft.errors import DiskFullError, LmftError, NotFoundError, UserError
 from lmft.processes import PARENT_VARIABLE, die_with_parent
 from lmft.registry.adapters import Adapter, Manifest, get_adapter, verify
 
 MERGED_FILE = "lmft_merged.json"
+# The command's exit code where memory or disk was short: serving.pool.merging tries again then.
+NO_ROOM = os.EX_TEMPFAIL
 _SLACK_BYTES = 50_000_000
-
-
-def merged_path(adapter: Adapter) -> Path:
-    """Where the merged model of `adapter` lies, or would."""
-    return merged_directory(adapter.id.directory)
 
 
 def merged_directory(name: str) -> Path:
     """Args: name: of an adapter's directory."""
-    return paths.home() / "merged" / name
+    return paths.merged_dir() / name
 
 
 def write_merged(adapter: Adapter) -> Path:
@@ -47,7 +44,8 @@ def write_merged(adapter: Adapter) -> Path:
             f"The base {adapter.manifest.variant}, which {adapter.id} was trained on, is gone.",
             "Train the adapter again; its recipe.yaml lies beside it.",
         )
-    return merge(variant, adapter.path, merged_path(adapter), merged_record(adapter.manifest))
+    target = merged_directory(adapter.id.directory)
+    return merge(variant, adapter.path, target, merged_record(adapter.manifest))
 
 
 def merged_record(manifest: Manifest) -> dict[str, str]:
@@ -117,7 +115,10 @@ def main() -> int:
         write_merged(adapter)
     except LmftError as error:
         print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
+        return NO_ROOM if isinstance(error, DiskFullError) else error.exit_code
+    except MemoryError:
+        print("Error: There is not enough memory for the merged model.", file=sys.stderr)
+        return NO_ROOM
     except (RuntimeError, ValueError, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         print(f"Error: The merged model could not be made: {first}", file=sys.stderr)

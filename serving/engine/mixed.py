@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
 
+from lmft import paths
+from lmft.errors import EngineError
 from lmft.registry.adapters import Adapter
 from serving.engine.client import EngineClient
 from serving.engine.reference import Answers, ask, mean_difference
+from serving.engine.refusals import UpstreamRefusal
 
 
 async def mixed_difference(
@@ -26,21 +30,31 @@ async def mixed_difference(
 
     The twins are to fill every slot that the adapter leaves: vLLM's own CPU operators give the
     base's rows the adapter of the last slot, which shows only when there is one.
+
+    Raises:
+        EngineError, UpstreamRefusal, AdapterRefused: the engine does not answer, or not to this.
+        DiskFullError, MachineError: the twins cannot be written.
     """
     n_greedy = len(alone[1].greedy[0])
     models = [base, alone]
-    directory = Path(tempfile.mkdtemp(prefix="lmft-twins-"))
-    try:
-        for number in range(1, twins + 1):
-            name = f"twin{number}-{alone[0]}"
-            _write_twin(adapter.path, directory / name, factor=-1 / number)
-            await client.load_adapter(name, directory / name)
-            models.append((name, await ask(client, name, ids, n_greedy)))
-        together = await asyncio.gather(*(ask(client, name, ids, n_greedy) for name, _ in models))
-    finally:
-        for name, _ in models[2:]:
-            await client.unload_adapter(name)
-        shutil.rmtree(directory, ignore_errors=True)
+    names = [f"twin{number}-{alone[0]}" for number in range(1, twins + 1)]
+    # What a killed server has left there goes by this, too.
+    temporary = Path(tempfile.gettempdir())
+    with paths.disk_errors(temporary), paths.scratch(temporary) as directory:
+        try:
+            for number, name in enumerate(names, 1):
+                _write_twin(adapter.path, directory / name, factor=-1 / number)
+                await client.load_adapter(name, directory / name)
+                models.append((name, await ask(client, name, ids, n_greedy)))
+            together = await asyncio.gather(
+                *(ask(client, name, ids, n_greedy) for name, _ in models)
+            )
+        finally:
+            # Also the one whose loading broke off: the engine may have got so far. One that stayed
+            # would be in the way of the next try, which gives it the same name.
+            for name in names:
+                with contextlib.suppress(EngineError, UpstreamRefusal):
+                    await client.unload_adapter(name)
     return max(
         mean_difference(answers.logprobs, solo.logprobs)
         for answers, (_, solo) in zip(together, models, strict=True)

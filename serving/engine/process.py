@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from lmft import machine, paths
@@ -118,27 +118,47 @@ class EngineProcess:
         return without_paths(lines[-1][-300:]) if lines else "no error line in its log."
 
     async def stop(self, *, kill: bool = False) -> None:
-        """SIGTERM to the group, then SIGKILL; afterwards nothing of the engine is left.
+        """SIGTERM to the group, then SIGKILL; afterwards nothing of the engine is left, even
+        where this is cancelled.
 
         Args:
             kill: do not ask first: it would not listen.
         """
-        await self.client.close()
+        await to_the_end(self._stop(kill))
+
+    async def _stop(self, kill: bool) -> None:
         process = self._process
-        if process is not None:
-            if not kill:
+        try:
+            await self.client.close()
+            if process is not None and not kill:
                 self._signal_group(signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     await asyncio.to_thread(process.wait, STOP_TIMEOUT_SECONDS)
+        finally:
             self._signal_group(signal.SIGKILL)
-            await asyncio.to_thread(process.wait)
+            if process is not None:
+                await asyncio.to_thread(process.wait)
             self._process = None
-        shutil.rmtree(self._run_dir, ignore_errors=True)
+            shutil.rmtree(self._run_dir, ignore_errors=True)
 
     def _signal_group(self, number: signal.Signals) -> None:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
+
+
+async def to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Await `work`; one who is cancelled meanwhile is so only once it has ended."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    task.result()
 
 
 def without_paths(text: str) -> str:

@@ -51,8 +51,7 @@ class Reference:
                 ),
                 gaps=[prompt["greedy_gaps"] for prompt in prompts],
             )
-            if not reference.ids or not all(map(len, reference.adapter.greedy)):
-                raise ValueError("no prompts")
+            reference._require_comparable()
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ProbeFailedError(
                 f"The {REFERENCE_FILE} of {directory.name} cannot be used: nothing proves that "
@@ -64,6 +63,27 @@ class Reference:
     @property
     def n_greedy(self) -> int:
         return len(self.adapter.greedy[0])
+
+    def _require_comparable(self) -> None:
+        """Raises ValueError, LookupError or TypeError unless each number has its counterpart."""
+        rows = zip(
+            self.ids,
+            self.base,
+            self.adapter.logprobs,
+            self.adapter.greedy,
+            self.gaps,
+            strict=True,
+        )
+        n_greedy = self.n_greedy
+        for ids, base, adapter, greedy, gaps in rows:
+            if not len(ids) - 1 == len(base) == len(adapter) > 0:
+                raise ValueError("log-probabilities of other tokens than the prompt's")
+            if not n_greedy == len(greedy) == len(gaps) > 0:
+                raise ValueError("greedy answers of unequal length")
+            if not all(type(token) is int for token in (*ids, *greedy)):
+                raise TypeError("a token that is no number")
+            if not all(type(value) in (int, float) for value in (*base, *adapter, *gaps)):
+                raise TypeError("a log-probability that is no number")
 
 
 async def ask(client: EngineClient, model: str, ids: list[list[int]], n_greedy: int) -> Answers:

@@ -1,10 +1,9 @@
-"""Builds the application: routes, errors, guard, and the engine's life within it."""
+"""Builds the application: routes, errors, guard, and the pool's life within it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI
@@ -43,7 +42,7 @@ def build_app(
 
     Args:
         host: the address it will be bound to; decides which Host headers are believed.
-        on_engine_end: called when the engine has given up for good.
+        on_engine_end: called when the pool has ended; on its own it does so only for good.
     """
 
     @contextlib.asynccontextmanager
@@ -71,7 +70,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.gateway = Gateway(pool, watch, access.admission, started_at=int(time.time()))
+    app.state.gateway = Gateway(pool, watch, access.admission)
     errors.install(app)
     for routes in (health, metrics, models, completions, chat, play, tokenization, not_offered):
         app.include_router(routes.router)

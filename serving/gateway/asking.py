@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
@@ -28,29 +29,32 @@ MAX_WAIT_SECONDS = 600.0
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class Leased:
+    """Attributes:
+    stack: gives lease and admission back.
+    """
+
+    admitted: Admitted
+    lease: Lease
+    stack: contextlib.AsyncExitStack
+
+
 class Asking:
     """What a generating route works with; `asking` makes it and ends it."""
 
-    def __init__(
-        self,
-        request: Request,
-        admitted: Admitted,
-        lease: Lease,
-        meter: Meter,
-        record: Record,
-        stack: contextlib.AsyncExitStack,
-    ) -> None:
-        self.lease = lease
-        self.model = lease.model
+    def __init__(self, request: Request, leased: Leased, meter: Meter, record: Record) -> None:
+        self.lease = leased.lease
+        self.model = leased.lease.model
         self._request = request
-        self._admitted = admitted
+        self._admitted = leased.admitted
         self._meter = meter
         self._record = record
-        self._stack = stack
+        self._stack = leased.stack
 
     async def whole(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
         """The engine's whole answer to `question`."""
-        answer = await self.lease.client.json(path, self._meter.asks(path, question))
+        answer = await self.lease.client.json(path, self._meter.asks(question))
         self._meter.whole(answer)
         return answer
 
@@ -59,7 +63,7 @@ class Asking:
     ) -> AsyncGenerator[dict[str, Any], None]:
         """The engine's answer as it comes, ended by a chunk with its usage."""
         self._record.stream = True
-        question = self._meter.asks(path, question)
+        question = self._meter.asks(question)
         stream = self.lease.client.stream(
             path, question | {"stream_options": {"include_usage": True}}
         )
@@ -93,13 +97,13 @@ class Asking:
 
 
 @contextlib.asynccontextmanager
-async def asking(request: Request, model: str) -> AsyncIterator[Asking]:
+async def leased(request: Request, model: str) -> AsyncIterator[Leased]:
     """Have this request admitted and take a lease on `model` for it.
 
     See serving.gateway.access.admission and serving.pool.pool for what they raise.
 
     Everything inside is cancelled when the client goes, which closes the connection to the
-    engine, which makes the engine stop.
+    engine, which makes the engine end this answer.
 
     Raises:
         ClientGoneError, LeavingError: nobody waits for the answer any more.
@@ -118,22 +122,31 @@ async def asking(request: Request, model: str) -> AsyncIterator[Asking]:
             lease = stack.enter_context(
                 await state.pool.lease(model, wait_seconds=seconds, aside=admitted.aside)
             )
+        record.model, record.adapter = lease.model.id, lease.model.fingerprint
+        yield Leased(admitted, lease, stack)
+
+
+@contextlib.asynccontextmanager
+async def asking(request: Request, model: str) -> AsyncIterator[Asking]:
+    """`leased`, for a request that generates: its answer is measured."""
+    watch, record = gateway(request).watch, record_of(request.scope)
+    async with leased(request, model) as taken:
+        model_id = taken.lease.model.id
 
         def count(counts: Counts) -> None:
-            watch.traffic.add(lease.model.id, counts)
-            admitted.used(counts.prompt_tokens + counts.completion_tokens)
+            watch.traffic.add(model_id, counts)
+            taken.admitted.used(counts.prompt_tokens + counts.completion_tokens)
 
-        record.model, record.adapter = lease.model.id, lease.model.fingerprint
-        meter = stack.enter_context(
+        meter = taken.stack.enter_context(
             Meter(
                 record,
-                watch.metrics.of(lease.model.id),
+                watch.metrics.of(model_id),
                 count,
-                sampled=watch.samples(lease.model.id),
+                sampled=watch.samples(model_id),
                 outcome_of=_outcome,
             )
         )
-        yield Asking(request, admitted, lease, meter, record, stack)
+        yield Asking(request, taken, meter, record)
 
 
 def wait_seconds(prefer: list[str]) -> float:

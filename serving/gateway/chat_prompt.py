@@ -21,6 +21,7 @@ from lmft.play.story import Turn, render_story
 from serving.engine.refusals import UpstreamRefusal
 from serving.gateway import tools
 from serving.gateway.errors import RequestError, public
+from serving.gateway.pieces import pieces
 from serving.gateway.sampling import encoded, prompt_ids
 from serving.gateway.schemas.chat import ChatMessage, Tool
 from serving.pool.lease import Lease
@@ -106,7 +107,7 @@ async def _by_template(
             param="messages",
         ) from refusal
     if offered:
-        _require_told("".join(map(lease.encoder.piece, ids)), offered)
+        _require_told("".join(await pieces(ids, lease)), offered)
     return ids
 
 
@@ -135,9 +136,9 @@ def _require_told(prompt: str, offered: Sequence[Tool]) -> None:
         )
 
 
-def require_readable_calls(prompt: Sequence[int], lease: Lease) -> None:
+async def require_readable_calls(prompt: Sequence[int], lease: Lease) -> None:
     """Raises RequestError where the template teaches a form of calls that is not read here."""
-    if tools.OPEN not in "".join(map(lease.encoder.piece, prompt)):
+    if tools.OPEN not in "".join(await pieces(prompt, lease)):
         raise RequestError(
             "This base writes its calls in a form that lmft does not read.",
             "Set `tool_choice` to `required` or to one function.",

@@ -70,7 +70,8 @@ def engine_fields(request: Sampling, model: ServedModel) -> dict[str, Any]:
     top_p = sampler.top_p if request.top_p is None else request.top_p
     fields = {
         "model": model.engine_name,
-        "seed": request.seed,
+        # -1 is none for vLLM and for many clients; our own engine would take it for a seed.
+        "seed": None if request.seed == -1 else request.seed,
         "temperature": sampler.temperature if request.temperature is None else request.temperature,
         # OpenAI allows 0, which vLLM does not: the most likely token alone.
         "top_p": max(top_p, _LEAST_TOP_P),

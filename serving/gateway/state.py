@@ -13,14 +13,9 @@ from serving.watch.watch import Watch
 
 @dataclass(frozen=True)
 class Gateway:
-    """Attributes:
-    started_at: Unix time, the `created` of a base model.
-    """
-
     pool: Pool
     watch: Watch
     admission: Admission
-    started_at: int
 
 
 def gateway(request: Request) -> Gateway:

@@ -174,7 +174,7 @@ def _call_delta(number: int, call: dict[str, Any]) -> Delta:
 
 def whole_message(deltas: Sequence[Delta]) -> dict[str, Any]:
     """The message that the deltas of a stream would have built."""
-    content = "".join(delta.get("content", "") for delta in deltas).strip()
+    content = "".join(delta.get("content", "") for delta in deltas)
     calls = [
         {key: call[key] for key in ("id", "type", "function")}
         for delta in deltas

@@ -14,14 +14,13 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 
 from lmft.errors import EngineError, ProbeFailedError
-from lmft.registry.accepted import adapter_rank, require_accepted
-from lmft.registry.adapters import Adapter, verify
+from lmft.registry.adapters import Adapter
 from serving.engine.client import EngineClient
 from serving.engine.probe import ProbeResult
 from serving.engine.refusals import UpstreamRefusal
 from serving.engine.settings import Slots
 from serving.pool.base import ServedBase
-from serving.pool.proving import Prover
+from serving.pool.proving import Prover, looked_at
 from serving.pool.served import ServedModel
 from serving.pool.tally import Tally
 
@@ -156,9 +155,7 @@ class EngineAdapters:
             self._failed[name] = error
 
     async def _load(self, name: str, adapter: Adapter) -> None:
-        await asyncio.to_thread(verify, adapter)
-        await asyncio.to_thread(require_accepted, adapter, self._base_path)
-        rank = adapter_rank(adapter)
+        rank = await asyncio.to_thread(looked_at, adapter, self._base_path)
         if rank > self._slots.rank:
             raise RankAboveSlots(rank)
         if leaving := self._unloading.get(name):

@@ -3,6 +3,7 @@ served. Read from disk by names only, and again whenever a directory comes, goes
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections.abc import Iterable
@@ -23,6 +24,10 @@ from lmft.train.servable import service_of
 from serving.pool.base import ServedBase
 from serving.pool.merging import merged_path
 
+log = logging.getLogger("lmft.pool")
+
+_DELETED = ".deleted-"
+
 
 class Catalog:
     """The adapters and bases on this machine's disk.
@@ -41,6 +46,7 @@ class Catalog:
     def refresh(self) -> None:
         """Look at the disk again, in a thread: what is new is read, and a new base hashed."""
         with self._refreshing:
+            _sweep()
             self._refresh()
 
     def _refresh(self) -> None:
@@ -51,18 +57,17 @@ class Catalog:
         self._seen = seen
         found = [entry for _, entry in seen.values() if isinstance(entry, Adapter)]
         found.sort(key=lambda adapter: adapter.manifest.created_at, reverse=True)
-        self.adapters = {str(adapter.id): adapter for adapter in found}
+        # A new base is hashed for seconds: who is told of an adapter finds its base there.
         for adapter in found:
             self._meet(adapter)
+        self.adapters = {str(adapter.id): adapter for adapter in found}
 
     def remove(self, adapter: Adapter) -> None:
         """Take it from the disk: out of sight by one rename, then gone."""
         for path in (adapter.path, merged_path(adapter)):
             if path.is_dir():
-                hidden = path.with_name(f".deleted-{path.name}")
-                path.rename(hidden)
+                path.rename(path.with_name(f"{_DELETED}{path.name}"))
                 paths.fsync(path.parent)
-                shutil.rmtree(hidden, ignore_errors=True)
         self.refresh()
 
     def add_base(self, name: str) -> ServedBase:
@@ -119,6 +124,11 @@ class Catalog:
             self._add(key, inspect_base(path, adapter.manifest.base, alias=adapter.id.base))
         except LmftError as error:
             self.unusable[key] = error
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            log.error("the base %s cannot be read", key, exc_info=error)
+            self.unusable[key] = BaseModelError(
+                f"The base {key}, which it was trained on, cannot be read."
+            )
 
     def _add(self, key: str, base: Base) -> ServedBase:
         # The first of several variants of one base has its name for as long as this runs: what
@@ -139,6 +149,13 @@ def unknown(model: str) -> NotFoundError:
 
 def _gone(variant: str) -> BaseModelError:
     return BaseModelError(f"The base {variant}, which it was trained on, is not there.")
+
+
+def _sweep() -> None:
+    """What was taken from sight: just now, or by a server that was killed before it had gone."""
+    for parent in (paths.adapters_dir(), paths.merged_dir()):
+        for hidden in parent.glob(f"{_DELETED}*"):
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _directories(parent: Path) -> Iterable[tuple[str, int]]:

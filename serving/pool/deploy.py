@@ -11,15 +11,42 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from lmft.errors import EngineWakingError, LmftError, NotFoundError, StoreError
+from lmft.errors import (
+    DiskFullError,
+    EngineError,
+    EngineWakingError,
+    LmftError,
+    NotFoundError,
+    StoreError,
+)
 from lmft.registry.adapters import Adapter
 from lmft.store.deployments import Deployment, Deployments
 from serving.pool.catalog import Catalog
+from serving.pool.wishes import PUBLISHED, Wishes
 
 log = logging.getLogger("lmft.pool")
 
-PUBLISHED, FOUND = "published", "found at the start"
+# After an engine failed, which says nothing of the version: one that was given up may be started
+# again after 60 s.
+_TRY_AGAIN_SECONDS = (5.0, 20.0, 60.0, 120.0, 240.0)
+
+
+@dataclass
+class _UnderWay:
+    """Attributes:
+    wish: its number in the store; None where another server has made it live.
+    early: nothing has changed yet, it may be broken off.
+    """
+
+    adapter_id: str
+    wish: int | None
+    early: bool = True
+
+    def gives_way_to(self, adapter_id: str, wish: Deployment | None) -> bool:
+        other = adapter_id != self.adapter_id or (wish is not None and wish.id != self.wish)
+        return self.early and other
 
 
 class Aliases:
@@ -41,46 +68,29 @@ class Aliases:
     ) -> None:
         self.live: dict[str, str] = {}
         self._catalog = catalog
-        self._deployments = deployments
+        self._wishes = Wishes(catalog, deployments)
         self._bring_up = bring_up
         self._retire = retire
-        self._known: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, _UnderWay] = {}
+        self._leaving: set[str] = set()
         self._refused: set[tuple[str, str]] = set()
 
     async def open(self) -> None:
         """What the store says is live, as far as it is there still; else the newest version.
 
-        Nothing is loaded by this: a request does that, and is not answered before the proof.
-        """
-        live, newest = await asyncio.to_thread(self._adopt)
+        Nothing is loaded by this: a request does that, and is not answered before the proof."""
+        live, newest = await asyncio.to_thread(self._wishes.adopt)
         for alias, adapter in newest.items():
             named = live.get(alias, "")
             self.live[alias] = named if named in self._catalog.adapters else str(adapter.id)
-        self._known = set(self._catalog.adapters)
-
-    def _adopt(self) -> tuple[dict[str, str], dict[str, Adapter]]:
-        live, newest = self._deployments.live(), self._catalog.newest()
-        for alias, adapter in newest.items():
-            adapter_id, history = str(adapter.id), self._deployments.history(alias)
-            if not history:
-                self._deployments.went_live(self._deployments.want(alias, adapter_id, FOUND))
-            elif all(entry.adapter_id != adapter_id for entry in history):
-                # Published while no server ran; what is live stays so until its proof.
-                self._deployments.want(alias, adapter_id, PUBLISHED)
-                last = history[0]
-                published_at = int(adapter.manifest.created_at.timestamp())
-                if last.state == "wanted" and last.wanted_at >= published_at:
-                    # Wished for by somebody who could see it.
-                    self._deployments.want(alias, last.adapter_id, last.reason)
-        return live, newest
 
     async def reconcile(self) -> None:
         """Read the folder and the store, and begin what is wanted; does not wait for it."""
-        await asyncio.to_thread(self._catalog.refresh)
         try:
-            wishes, live = await asyncio.to_thread(self._read)
-        except LmftError as error:
+            await asyncio.to_thread(self._catalog.refresh)
+            wishes, live = await asyncio.to_thread(self._wishes.read)
+        except (LmftError, OSError) as error:
             # The store may be locked for a moment; what is live goes on.
             log.error("%s", error)
             return
@@ -94,23 +104,21 @@ class Aliases:
             if adapter_id not in self._catalog.adapters:
                 del self.live[alias]
 
-    def _read(self) -> tuple[dict[str, Deployment], dict[str, str]]:
-        for adapter_id in self._catalog.adapters.keys() - self._known:
-            self._known.add(adapter_id)
-            alias = self._catalog.adapters[adapter_id].id.alias
-            history = self._deployments.history(alias)
-            if all(entry.adapter_id != adapter_id for entry in history):
-                self._deployments.want(alias, adapter_id, PUBLISHED)
-        return {wish.alias: wish for wish in self._deployments.wanted()}, self._deployments.live()
-
     def _begin(self, alias: str, adapter_id: str, wish: Deployment | None) -> None:
-        if alias in self._tasks or (wish is None and (alias, adapter_id) in self._refused):
+        if (task := self._tasks.get(alias)) is not None:
+            # It may wait for its engine for hours. The newer one begins with the next reconciling.
+            if self._under_way[alias].gives_way_to(adapter_id, wish):
+                task.cancel()
             return
+        if adapter_id in self._leaving or (wish is None and (alias, adapter_id) in self._refused):
+            return
+        self._under_way[alias] = _UnderWay(adapter_id, wish.id if wish else None)
         task = asyncio.create_task(self._deploy(alias, adapter_id, wish))
         self._tasks[alias] = task
         task.add_done_callback(lambda _: self._tasks.pop(alias, None))
 
     async def _deploy(self, alias: str, adapter_id: str, wish: Deployment | None) -> None:
+        under_way = self._under_way[alias]
         try:
             adapter = self._catalog.find(adapter_id)
             if adapter.id.alias != alias:
@@ -118,11 +126,14 @@ class Aliases:
             # Nothing was live: it can be asked for now, and a request waits for its proof.
             self.live.setdefault(alias, adapter_id)
             by_hand = wish is not None and wish.reason != PUBLISHED
-            await self._bring_up(adapter, by_hand)
+            try:
+                await self._prove(adapter, by_hand)
+            finally:
+                under_way.early = False
             before = self.live.get(alias)
             self.live[alias] = adapter_id
             if wish is not None:
-                await asyncio.to_thread(self._deployments.went_live, wish.id)
+                await asyncio.to_thread(self._wishes.went_live, wish.id)
             if before != adapter_id:
                 log.warning("%s now means %s", alias, adapter_id)
                 if before is not None:
@@ -134,27 +145,52 @@ class Aliases:
             log.error("%s", error)
         except LmftError as error:
             log.error("%s is not changed over: %s", alias, error)
-            self._refused.add((alias, adapter_id))
-            if wish is not None:
-                with contextlib.suppress(LmftError):
-                    await asyncio.to_thread(self._deployments.failed, wish.id, error.message)
+            await self._refuse(alias, under_way, error.message)
+        except Exception as error:
+            log.error("%s is not changed over", alias, exc_info=error)
+            reason = f"{adapter_id} could not be brought up; the server's log says more."
+            await self._refuse(alias, under_way, reason)
+
+    async def _prove(self, adapter: Adapter, by_hand: bool) -> None:
+        for seconds in _TRY_AGAIN_SECONDS:
+            try:
+                await self._bring_up(adapter, by_hand)
+                return
+            except EngineWakingError:
+                raise
+            except (EngineError, DiskFullError) as error:
+                log.warning("%s is tried again in %.0f s: %s", adapter.id, seconds, error)
+                await asyncio.sleep(seconds)
+        await self._bring_up(adapter, by_hand)
+
+    async def _refuse(self, alias: str, under_way: _UnderWay, reason: str) -> None:
+        self._refused.add((alias, under_way.adapter_id))
+        if under_way.wish is not None:
+            with contextlib.suppress(LmftError):
+                await asyncio.to_thread(self._wishes.failed, under_way.wish, reason)
 
     async def forget(self, adapter: Adapter) -> None:
-        """Nothing means it any more; an alias goes back to the version before, if there is one."""
+        """Nothing means it any more; its alias goes back, in one step, to the version before."""
         alias, adapter_id = adapter.id.alias, str(adapter.id)
-        if task := self._tasks.get(alias):
-            task.cancel()
-        await asyncio.to_thread(self._deployments.forget, adapter_id)
-        if self.live.get(alias) != adapter_id:
-            return
-        del self.live[alias]
-        before = await asyncio.to_thread(self._deployments.before, alias)
-        if before in self._catalog.adapters:
-            wish = await asyncio.to_thread(
-                self._deployments.want, alias, before, "the later version was deleted"
-            )
-            await asyncio.to_thread(self._deployments.went_live, wish)
-            self.live[alias] = before
+        self._leaving.add(adapter_id)
+        try:
+            task = self._tasks.get(alias)
+            if task is not None and self._under_way[alias].adapter_id == adapter_id:
+                if self._under_way[alias].early:
+                    task.cancel()
+                await asyncio.wait({task})
+            before = await asyncio.to_thread(self._wishes.forget, adapter, self.live.get(alias))
+            if self.live.get(alias) != adapter_id:
+                return
+            if before is None and alias in self._tasks:
+                # As if nothing had been live when it began.
+                before = self._under_way[alias].adapter_id
+            if before is None:
+                del self.live[alias]
+            else:
+                self.live[alias] = before
+        finally:
+            self._leaving.discard(adapter_id)
 
     async def close(self) -> None:
         tasks = list(self._tasks.values())

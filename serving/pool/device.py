@@ -17,6 +17,8 @@ from lmft.device.claims import Claims, Wanted
 log = logging.getLogger("lmft.pool")
 
 _LOOK_SECONDS = 0.25
+# A full disk, say: trainings wait for this server, which has to try again.
+_AFTER_ERROR_SECONDS = 5.0
 # Of the engines' memory, for trainings that are being planned. On a GPU it does not change.
 _MEASURE_SECONDS = {"cpu": 5.0, "cuda": 30.0}
 
@@ -42,6 +44,7 @@ class Device:
         self._kind = "cuda" if machine.gpus() else "cpu"
         self._claims = Claims(self._kind)
         self._given_up = False
+        self._released = False
         self._coming_back: asyncio.Task[None] | None = None
         self._measured_at = -float("inf")
 
@@ -50,7 +53,11 @@ class Device:
         try:
             while True:
                 await asyncio.sleep(_LOOK_SECONDS)
-                await self.look()
+                try:
+                    await self.look()
+                except Exception as error:
+                    log.error("unexpected error, trying again", exc_info=error)
+                    await asyncio.sleep(_AFTER_ERROR_SECONDS)
         finally:
             self._stay()
             self._claims.close()
@@ -61,6 +68,7 @@ class Device:
         if wanted is not None:
             await self._make_room(wanted)
         elif self._given_up:
+            self._released = False
             if self._claims.resume():
                 log.warning("starting the engines again")
                 self._given_up = False
@@ -71,12 +79,14 @@ class Device:
     async def _make_room(self, wanted: Wanted) -> None:
         if not self._given_up:
             log.warning("stopping the engines: %s, about %.0f s", wanted.reason, wanted.seconds)
+            # From here on they must be taken back, however far this comes.
+            self._given_up = True
             self._stay()
             await self._measure()
         await self._engines.give_up_device(wanted.reason, wanted.seconds)
-        if not self._given_up:
-            self._given_up = True
+        if not self._released:
             self._claims.release()
+            self._released = True
 
     def _stay(self) -> None:
         if self._coming_back is not None:

@@ -21,8 +21,12 @@ class Estimate:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self._start_seconds = _GPU_START_SECONDS if machine.gpus() else _CPU_START_SECONDS
-        self._begun_at = time.monotonic()
+        self._begun_at: float | None = None
         self._beyond_bytes = 0
+
+    def wait(self) -> None:
+        """It is to be started, once there is memory for it."""
+        self._begun_at = None
 
     def begin(self) -> None:
         """It is being started."""
@@ -30,11 +34,14 @@ class Estimate:
 
     def seconds_left(self) -> float:
         """Until it is likely to be ready: what the last start took, less what has passed."""
-        return max(1.0, self._start_seconds - (time.monotonic() - self._begun_at))
+        return max(1.0, self._start_seconds - self._passed())
 
     def ready(self) -> None:
         """Its start took from the last `begin` until now."""
-        self._start_seconds = time.monotonic() - self._begun_at
+        self._start_seconds = self._passed()
+
+    def _passed(self) -> float:
+        return 0.0 if self._begun_at is None else time.monotonic() - self._begun_at
 
     def need_bytes(self, plan: EnginePlan, budget: int | None = None) -> int:
         """Memory that it takes, or would if it might take `budget`."""

@@ -34,11 +34,12 @@ class Lending:
         """
         again = self.reason is not None
         self.reason, self._until = reason, time.monotonic() + (seconds or 0)
-        if again:
-            return
-        self._members.blocked = True
-        self._stopped = self._members.awake()
-        await asyncio.gather(*(member.sleep(_DRAIN_SECONDS) for member in self._stopped))
+        awake = self._members.awake()
+        if not again:
+            self._members.blocked = True
+            self._stopped = awake
+        # Also when called again: an earlier call may have broken off.
+        await asyncio.gather(*(member.sleep(_DRAIN_SECONDS) for member in awake))
 
     async def take_back(self) -> None:
         """Start again what ran before, with all it had loaded, proven again."""

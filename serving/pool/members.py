@@ -1,10 +1,9 @@
-"""All engines of the pool: which one serves what, and whose memory the next one gets."""
+"""All engines of the pool: which one serves what."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from lmft.errors import EngineWakingError, LmftError, ProbeFailedError
 from lmft.registry.adapters import Adapter
@@ -12,12 +11,9 @@ from serving.pool.base import ServedBase
 from serving.pool.catalog import Catalog
 from serving.pool.member import Member
 from serving.pool.plan import Limits, plan_base, plan_merged
+from serving.pool.room import Room
 
 log = logging.getLogger("lmft.pool")
-
-_POLL_SECONDS = 0.25
-# One that was used just now is not put to sleep: two that take turns would never answer.
-_GRACE_SECONDS = 5.0
 
 
 class Members:
@@ -32,8 +28,7 @@ class Members:
         self._members: dict[str, Member] = {}
         self._merged: dict[str, str] = {}
         self._starting = asyncio.Lock()
-        self._room = asyncio.Lock()
-        self._admitted: set[Member] = set()
+        self._room = Room(limits.memory_bytes)
 
     def all(self) -> list[Member]:
         return list(self._members.values())
@@ -58,7 +53,7 @@ class Members:
                 if merged and adapter is not None
                 else plan_base(self._catalog, base, self._limits)
             )
-            self._members[key] = Member(plan, self._limits, self._starting, self._make_room)
+            self._members[key] = Member(plan, self._limits, self._starting, self._room)
         return self._members[key]
 
     def serves_merged(self, base: ServedBase, adapter: Adapter) -> bool:
@@ -72,18 +67,21 @@ class Members:
         return member
 
     def merge_instead(self, base: ServedBase, adapter: Adapter, error: ProbeFailedError) -> bool:
-        """Serve it merged from now on; False where that has been tried, or is no other thing."""
-        adapter_id = str(adapter.id)
-        if base.service != "lora" or adapter_id in self._merged:
+        """Serve it merged from now on, having failed as a LoRA; False where that is no way.
+
+        All who waited for one load come here, one after the other, and all are to ask again.
+        """
+        if base.service != "lora":
             return False
-        log.warning("%s; served merged into its base instead", error.message.rstrip("."))
-        self._merged[adapter_id] = error.message
+        if (adapter_id := str(adapter.id)) not in self._merged:
+            log.warning("%s; served merged into its base instead", error.message.rstrip("."))
+            self._merged[adapter_id] = error.message
         return True
 
     def require_room(self, base: ServedBase, adapter: Adapter) -> None:
         """Raises EngineWakingError when its engine sleeps and another would have to for it."""
         member = self.of(base, adapter)
-        if not member.awake and not self._fits(member):
+        if not member.awake and not self._room.fits(member):
             raise EngineWakingError(f"The engine of {member.plan.model.id} sleeps.", 1.0)
 
     def retire(self, adapter_id: str) -> None:
@@ -117,42 +115,11 @@ class Members:
             raise errors[0]
 
     async def close(self) -> None:
+        """End them all; none starts any more, whoever still asks."""
+        self.blocked = True
         await asyncio.gather(*(member.sleep() for member in self._members.values()))
 
     def _key(self, base: ServedBase, adapter: Adapter | None) -> str:
         if adapter is not None and self.serves_merged(base, adapter):
             return f"{base.key}:{adapter.id}"
         return base.key
-
-    def _fits(self, member: Member) -> bool:
-        others = [other for other in self._admitted if other.awake and other is not member]
-        free = self._limits.memory_bytes - sum(other.need_bytes() for other in others)
-        # One always fits: what the machine has is what there is.
-        return not others or member.need_bytes(free) <= free
-
-    async def _make_room(self, member: Member) -> int:
-        """Put idle engines to sleep, the longest unused first, until `member` fits; wait for one
-        to become idle where none is. Returns the bytes that are left for it."""
-        async with self._room:
-            while not self._fits(member):
-                for other in self.awake():
-                    await other.measure()
-                idle = [
-                    other
-                    for other in self._admitted
-                    if other is not member
-                    and other.state == "ready"
-                    and not other.leases
-                    and time.monotonic() - other.used_at > _GRACE_SECONDS
-                ]
-                if idle:
-                    longest = min(idle, key=lambda other: other.used_at)
-                    log.warning(
-                        "%s sleeps, to make room for %s", longest.plan.name, member.plan.name
-                    )
-                    await longest.sleep()
-                else:
-                    await asyncio.sleep(_POLL_SECONDS)
-            self._admitted = {other for other in self._admitted if other.awake} | {member}
-            others = self._admitted - {member}
-            return self._limits.memory_bytes - sum(other.need_bytes() for other in others)

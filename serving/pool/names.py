@@ -40,8 +40,11 @@ class Names:
         """
         if (base := self._catalog.base_named(model)) is not None:
             return Asked(base, None)
+        if model in self.deleting:
+            raise unknown(model)
+        # An alias may mean one that is being deleted, until it has changed over.
         adapter_id = self._aliases.live.get(model, model)
-        if parse_adapter_id(adapter_id) is None or adapter_id in self.deleting:
+        if parse_adapter_id(adapter_id) is None:
             raise unknown(model)
         if adapter_id not in self._catalog.adapters:
             # Published a moment ago, perhaps.

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 
-from lmft.errors import EngineError, EngineWakingError, LmftError, ProbeFailedError
+from lmft.errors import EngineError, LmftError, ProbeFailedError
 from lmft.registry.adapters import Adapter
 from lmft.store.deployments import Deployments
-from serving.engine.probe import ParityError
-from serving.pool.adapters import RankAboveSlots
 from serving.pool.catalog import Catalog
 from serving.pool.deploy import Aliases
-from serving.pool.lease import Lease
+from serving.pool.leasing import Leasing
 from serving.pool.lending import Lending
 from serving.pool.listing import Listing
 from serving.pool.member import Member
@@ -29,7 +24,6 @@ log = logging.getLogger("lmft.pool")
 _RECONCILE_SECONDS = 0.5
 _DRAIN_SECONDS = 30.0
 _FOREVER_SECONDS = 24 * 3600.0
-_POLL_SECONDS = 0.1
 
 
 class Pool:
@@ -41,7 +35,7 @@ class Pool:
         plain_base: the base to serve where no adapter has been published.
 
     Attributes:
-        failure: why it has given up, once it has.
+        failure: why it has given up, once it has. lease: see Leasing.lease.
     """
 
     def __init__(
@@ -60,6 +54,7 @@ class Pool:
         self._listing = Listing(catalog, self._members, self._aliases)
         self._names = Names(catalog, self._aliases)
         self._lending = Lending(self._members)
+        self.lease = Leasing(self._names, self._members, self._lending).lease
         self._first, self._plain_base = first, plain_base
         self._opened = False
         self._primary: Member | None = None
@@ -104,36 +99,6 @@ class Pool:
         finally:
             await asyncio.shield(self._close())
 
-    async def lease(
-        self,
-        model: str,
-        *,
-        wait_seconds: float = 0,
-        aside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
-    ) -> Lease:
-        """The model of an id, alias or base's name, loaded and proven first if need be.
-
-        Args:
-            wait_seconds: how long to wait for an engine that must first start.
-            aside: entered while it waits for that.
-
-        Raises:
-            NotFoundError: no such model; it is never answered by another one.
-            EngineWakingError: its engine must first start; says when to ask again.
-            ProbeFailedError, AdapterCorruptError, EngineError: it is there and cannot be served.
-        """
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            try:
-                if (lease := await self._lease(model)) is not None:
-                    return lease
-                continue
-            except EngineWakingError:
-                if time.monotonic() >= deadline:
-                    raise
-            async with aside():
-                await self._awake(model, deadline)
-
     def listed(self) -> list[Listed]:
         """Every model that can be asked: versions, newest first, then aliases, then bases."""
         return [entry for entry in self._listing.all() if entry.id not in self._names.deleting]
@@ -175,36 +140,6 @@ class Pool:
                 raise
             log.error("%s", error)
         self._opened = True
-
-    async def _lease(self, model: str) -> Lease | None:
-        """None: not from this engine; what takes its place is to be asked."""
-        asked = await self._names.find(model)
-        self._lending.require_ours()
-        member = self._members.woken(*asked)
-        running = member.require_ready()
-        try:
-            return await running.lease(asked.adapter)
-        except RankAboveSlots as error:
-            await member.grow(error.rank)
-        except ParityError as error:
-            base, adapter = asked
-            if adapter is None or not self._members.merge_instead(base, adapter, error):
-                raise
-        except EngineError:
-            if running is member.running and running.process.running:
-                raise
-        return None
-
-    async def _awake(self, model: str, deadline: float) -> None:
-        """Wait until its engine answers, at most until `deadline` in monotonic seconds."""
-        asked = await self._names.find(model)
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                self._lending.require_ours()
-                self._members.woken(*asked).require_ready()
-                return
-            except EngineWakingError:
-                await asyncio.sleep(min(left, _POLL_SECONDS))
 
     async def _bring_up(self, adapter: Adapter, by_hand: bool) -> None:
         """Load and prove a new version; what nobody asked for ends no other engine for it."""

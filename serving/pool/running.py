@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterable
 
 from lmft.dataset.encode import Encoder
@@ -25,6 +26,7 @@ _POLL_SECONDS = 0.05
 class Running:
     """Attributes:
     leases: requests that are being answered, or wait for their adapter to load.
+    used_at: when it last had one, or could first have had; a monotonic time in seconds.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Running:
         self.plan = plan
         self.process = EngineProcess(plan.settings(budget))
         self.leases = 0
+        self.used_at = time.monotonic()
         self._encoder: Encoder | None = None
         self._proofs = proofs
         self.adapters: EngineAdapters | None = None
@@ -60,6 +63,7 @@ class Running:
             await prove_merged(self.process.client, self.plan.merged, alias, self._proofs)
         elif self.adapters is not None:
             await self.adapters.load_all(adapters)
+        self.used_at = time.monotonic()
 
     async def lease(self, adapter: Adapter | None) -> Lease:
         """Raises what EngineAdapters.hold raises."""
@@ -84,6 +88,7 @@ class Running:
 
     def _release(self, adapter_id: str | None) -> None:
         self.leases -= 1
+        self.used_at = time.monotonic()
         if adapter_id is not None and self.adapters is not None:
             self.adapters.release(adapter_id)
 
@@ -95,7 +100,10 @@ class Running:
                     await asyncio.sleep(_POLL_SECONDS)
 
     async def stop(self, *, kill: bool = False) -> None:
-        """End its process now; requests in hand break off with an EngineError."""
+        """End its process now; requests in hand break off with an EngineError.
+
+        Cancelled, it raises that once the process has ended.
+        """
         await self.process.stop(kill=kill)
 
 

@@ -66,7 +66,7 @@ class Meter:
         if self._outcome != "refused":
             self._finish()
 
-    def asks(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+    def asks(self, question: dict[str, Any]) -> dict[str, Any]:
         """The question as the engine is to get it."""
         prompt = question.get("prompt")
         if isinstance(prompt, list) and prompt:
@@ -75,7 +75,7 @@ class Meter:
         self._temperature = question.get("temperature", 1.0)
         self._echoes = bool(question.get("echo"))
         self._sampled = self._sampled and can_sample(question)
-        return with_logprobs(path, question) if self._sampled else question
+        return with_logprobs(question) if self._sampled else question
 
     def piece(self, chunk: dict[str, Any]) -> None:
         """A piece of a streamed answer, before anybody sees it."""
@@ -104,8 +104,7 @@ class Meter:
         self._outcome = self._outcome_of(error)
 
     def _choice(self, choice: dict[str, Any]) -> None:
-        shown = choice.get("delta") or choice.get("message") or {}
-        if text := choice.get("text") or shown.get("content"):
+        if text := choice["text"]:
             self._texts[choice["index"]].append(text)
         if self._sampled:
             values = chosen_logprobs(choice.get("logprobs"))

@@ -30,23 +30,16 @@ class Sample:
         return True
 
 
-def with_logprobs(path: str, question: Mapping[str, Any]) -> dict[str, Any]:
+def with_logprobs(question: Mapping[str, Any]) -> dict[str, Any]:
     """The question, and the log-probability of each token that is chosen."""
-    if path.endswith("/chat/completions"):
-        return {**question, "logprobs": True, "top_logprobs": 0}
     return {**question, "logprobs": 0}
 
 
 def can_sample(question: Mapping[str, Any]) -> bool:
     """Not where the client asked for log-probabilities itself, which may be of the prompt too."""
-    wanted = question.get("logprobs")
-    return not question.get("echo") and (wanted is None or wanted is False)
+    return not question.get("echo") and question.get("logprobs") is None
 
 
 def chosen_logprobs(logprobs: Mapping[str, Any] | None) -> list[float]:
     """Log-probabilities (nats) of the tokens in one choice's `logprobs` object, as vLLM says it."""
-    if not logprobs:
-        return []
-    if "token_logprobs" in logprobs:
-        return [value for value in logprobs["token_logprobs"] if value is not None]
-    return [token["logprob"] for token in logprobs.get("content") or ()]
+    return [value for value in (logprobs or {}).get("token_logprobs", ()) if value is not None]

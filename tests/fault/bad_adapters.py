@@ -1,4 +1,4 @@
-"""Publishing adapters by hand, good ones and 25 bad ones, each with one thing wrong with it."""
+"""Publishing adapters by hand, good ones and bad ones, each with one thing wrong with it."""
 
 from __future__ import annotations
 
@@ -101,6 +101,17 @@ def foreign_tokens(directory: Path) -> None:
     (directory / "probe.json").write_text(json.dumps(probe))
 
 
+def other_prompts(**changes: Any) -> Change:
+    """Of the reference."""
+
+    def change(directory: Path) -> None:
+        probe = json.loads((directory / "probe.json").read_text())
+        probe["prompts"] = [prompt | changes for prompt in probe["prompts"]]
+        (directory / "probe.json").write_text(json.dumps(probe))
+
+    return change
+
+
 def filled(value: float) -> Change:
     def one(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         name = next(iter(tensors))
@@ -161,4 +172,9 @@ BAD: dict[str, dict[str, Any]] = {
     "changed-afterwards": {"after": filled(0.5)},
     "nothing-to-prove-it-by": {"before": written("probe.json", b'{"prompts": []}')},
     "foreign-tokens": {"before": foreign_tokens},
+    "reference-too-short": {"before": other_prompts(adapter_logprobs=[-1.0])},
+    "reference-of-nothing": {"before": other_prompts(base_logprobs=None)},
+    "reference-in-words": {"before": other_prompts(greedy_gaps=["wide"] * 16)},
+    "reference-without-gaps": {"before": other_prompts(greedy_gaps=[])},
+    "no-matrix": {"before": weights(lambda t: t | {next(iter(t)): np.array(1.0, np.float32)})},
 }

@@ -62,7 +62,7 @@ class OneModel:
     def __init__(self, client: EngineClient, contract: FormatContract) -> None:
         self.client, self.contract = client, contract
 
-    async def lease(self, model: str, *, wait_seconds: float = 0) -> Lease:
+    async def lease(self, model: str, *, wait_seconds: float = 0, aside: Any = None) -> Lease:
         if model != "m":
             raise NotFoundError(f"The model {model!r} does not exist.")
         served = ServedModel("m", "m-internal", "base", self.contract)

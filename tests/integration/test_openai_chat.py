@@ -53,7 +53,7 @@ def test_a_stream_begins_with_the_role_and_ends_with_reason_and_usage(
     first, *parts, end, last = chunks
     assert (first.choices[0].delta.role, first.choices[0].delta.content) == ("assistant", "")
     text = "".join(part.choices[0].delta.content for part in parts)
-    assert text.strip() == whole.choices[0].message.content
+    assert text == whole.choices[0].message.content
     assert end.choices[0].finish_reason == whole.choices[0].finish_reason
     assert all("usage" in chunk.model_fields_set and chunk.usage is None for chunk in chunks[:-1])
     assert last.choices == []
@@ -73,7 +73,8 @@ def test_log_probabilities_have_the_shape_of_a_chat_whole_and_streamed(
         values = [other.logprob for other in token.top_logprobs]
         assert len(values) == 3
         assert values == sorted(values, reverse=True)
-    assert whole.choices[0].message.content in "".join(token.token for token in tokens)
+    text = "".join(token.token for token in tokens)
+    assert whole.choices[0].message.content == text.lstrip()
     chunks = ask(client, character, stream=True, **fields)
     streamed = [
         token
@@ -105,7 +106,7 @@ def test_several_answers_each_have_a_stream_of_their_own(
         for choice in chunk.choices:
             told[choice.index] += choice.delta.content or ""
             roles[choice.index] += choice.delta.role == "assistant"
-    assert [text.strip() for text in told] == whole
+    assert told == whole
     assert roles == [1, 1]
 
 
@@ -116,7 +117,7 @@ def test_stop_seed_and_bias_do_what_they_do_in_a_completion(
     word = text.split()[2]
     stopped = ask(client, character, stop=word).choices[0]
     assert (stopped.message.content, stopped.finish_reason) == (
-        text[: text.index(word)].strip(),
+        text[: text.index(word)],
         "stop",
     )
     first, again = (
@@ -240,7 +241,7 @@ def test_the_async_client_streams_a_chat(gateway: Gateway, client: openai.OpenAI
             return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
 
     whole = ask(client, gateway.character_id).choices[0].message.content
-    assert asyncio.run(told()).strip() == whole
+    assert asyncio.run(told()) == whole
 
 
 # What lmft does not have
@@ -280,7 +281,7 @@ def test_tokens_of_a_chat_are_those_that_it_is_asked_with(
     raw = client.completions.create(
         model=character, prompt=found["tokens"], max_tokens=12, temperature=0
     )
-    assert raw.choices[0].text.strip() == ask(client, character).choices[0].message.content
+    assert raw.choices[0].text.lstrip() == ask(client, character).choices[0].message.content
 
 
 def test_a_text_comes_back_from_its_tokens_with_quotes_as_the_model_knows_them(

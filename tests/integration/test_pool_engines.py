@@ -23,13 +23,15 @@ from lmft.deploying import deploy, rollback
 from lmft.errors import EngineError, EngineWakingError, LmftError, NotFoundError, ProbeFailedError
 from lmft.format.contract import FormatContract
 from lmft.ids import mint_adapter_id
-from lmft.registry.adapters import REQUIRED_FILES, Training, write_manifest
+from lmft.registry.adapters import REQUIRED_FILES, Adapter, Training, write_manifest
 from lmft.store.database import open_store
 from lmft.store.deployments import Deployments
+from serving.engine.client import EngineClient
 from serving.engine.settings import EngineSettings
-from serving.pool import failures, members, memory, running
+from serving.pool import catalog, failures, memory, room, running
 from serving.pool.catalog import Catalog
 from serving.pool.member import Member
+from serving.pool.merging import merged_path
 from serving.pool.plan import Limits
 from serving.pool.pool import Pool
 from serving.pool.served import Listed
@@ -56,7 +58,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lambda *given: ["tests.integration.stand_in_engine", *original(*given)[1:]],
     )
     monkeypatch.setattr(failures, "_MAX_BACKOFF_SECONDS", 0.05)
-    monkeypatch.setattr(members, "_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(room, "_GRACE_SECONDS", 0.0)
     for variant in (FIRST, SECOND):
         shutil.copytree(paths.EMBEDDED_BASE, tmp_path / "bases" / variant)
     return tmp_path
@@ -66,6 +68,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in takes next to nothing, so what was estimated for it stays."""
     monkeypatch.setattr(memory, "taken_bytes", lambda _: 0)
+
+
+@pytest.fixture
+def slow_to_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine's end takes long enough for something to happen meanwhile."""
+    close = EngineClient.close
+
+    async def slowly(self: EngineClient) -> None:
+        await asyncio.sleep(0.5)
+        await close(self)
+
+    monkeypatch.setattr(EngineClient, "close", slowly)
 
 
 def publish(suffix: str, variant: str = FIRST, rank: int = 8) -> str:
@@ -153,6 +167,11 @@ async def ask(pool: Pool, model: str, wait_seconds: float = LONG) -> str:
             "choices"
         ]
         return lease.model.id
+
+
+async def merge(adapter: Adapter) -> None:
+    """As the process that merges would leave it, for a stand-in."""
+    shutil.copytree(paths.EMBEDDED_BASE, merged_path(adapter), dirs_exist_ok=True)
 
 
 def question(name: str) -> dict[str, object]:
@@ -402,6 +421,93 @@ def test_a_rank_above_the_slots_brings_a_second_engine_and_the_old_one_drains(ho
 
 
 @pytest.mark.usefixtures("unmeasured")
+def test_larger_slots_take_no_memory_that_other_engines_have() -> None:
+    models = [publish("one"), publish("other", SECOND)]
+
+    async def scenario() -> None:
+        # Room for two, not for three.
+        async with pooled(gib=4) as pool:
+            for model in models:
+                await ask(pool, model)
+            large = publish("large", rank=32)
+            with await pool.lease(models[1]):
+                with pytest.raises(EngineWakingError, match="Other engines"):
+                    await pool.lease(large, wait_seconds=1)
+                assert len(processes()) == 2
+            assert await ask(pool, large) == large
+            assert not processes(SECOND)
+
+    asyncio.run(scenario())
+
+
+def test_the_device_is_not_given_up_before_an_engine_with_larger_slots_has_ended() -> None:
+    model = publish("one")
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            await ask(pool, model)
+            large = publish("large", rank=32)
+            asking = asyncio.create_task(ask(pool, large))
+            await until(lambda: len(processes()) == 2)
+            await pool.give_up_device("it trains", 40)
+            assert not processes()
+            await pool.take_back_device()
+            assert await asking == large
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("unmeasured", "slow_to_close")
+def test_the_device_is_given_up_while_one_engine_makes_room_for_another() -> None:
+    other, model = publish("other", SECOND), publish("one")
+
+    async def scenario() -> None:
+        async with pooled(gib=2) as pool:
+            await ask(pool, model)
+            asking = asyncio.create_task(ask(pool, other))
+            await until(lambda: engine_of(pool, FIRST).phase == "going to sleep")
+            async with asyncio.timeout(LONG / 4):
+                await pool.give_up_device("it trains", 40)
+            assert not processes()
+            await pool.take_back_device()
+            assert await asking == other
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("slow_to_close")
+def test_an_engine_whose_stop_is_cancelled_has_ended_all_the_same() -> None:
+    publish("one")
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            current = engine_of(pool, FIRST).running
+            assert current is not None
+            stopping = asyncio.create_task(current.stop(kill=True))
+            await asyncio.sleep(0.1)
+            stopping.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await stopping
+            assert not current.process.running
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_counts_as_used_until_its_last_answer_has_ended() -> None:
+    model = publish("one")
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            lease = await pool.lease(model)
+            begun = engine_of(pool, FIRST).used_at
+            await asyncio.sleep(0.05)
+            lease.release()
+            assert engine_of(pool, FIRST).used_at > begun
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("unmeasured")
 def test_without_memory_for_two_engines_a_larger_rank_is_refused_in_words() -> None:
     model = publish("one")
 
@@ -488,10 +594,6 @@ def test_an_adapter_that_answers_otherwise_as_a_lora_is_served_merged_and_it_is_
     model = publish("one")
     (home / "lies").touch()
 
-    async def merge(adapter: object) -> None:
-        target = home / "merged" / model.replace("ft:embedded:me:", "").replace(":", "-")
-        shutil.copytree(paths.EMBEDDED_BASE, target)
-
     monkeypatch.setattr(running, "require_merged", merge)
 
     async def scenario() -> None:
@@ -505,6 +607,52 @@ def test_an_adapter_that_answers_otherwise_as_a_lora_is_served_merged_and_it_is_
             assert "log-probabilities differ" in entry.detail
             assert entry.probe is not None
             assert await ask(pool, "embedded") == "embedded"
+
+    asyncio.run(scenario())
+
+
+def test_all_who_wait_for_an_adapter_that_is_served_merged_have_it_and_so_does_its_alias(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alias = publish("tale").rpartition(":")[0]
+    monkeypatch.setattr(running, "require_merged", merge)
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            (home / "lies").touch()
+            second = publish("tale")
+            answers = await asyncio.gather(*(ask(pool, second) for _ in range(3)))
+            assert answers == [second] * 3
+            await until(lambda: listed(pool)[alias].alias_of == second)
+            assert Deployments(open_store()).history(alias)[0].state == "live"
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_an_adapter_that_is_deleted_wakes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    doomed, newest = publish("doomed"), publish("newest")
+    merged: list[str] = []
+
+    async def merge_slowly(adapter: Adapter) -> None:
+        merged.append(str(adapter.id))
+        await merge(adapter)
+        if str(adapter.id) == doomed:
+            await asyncio.sleep(LONG)
+
+    monkeypatch.setattr(running, "require_merged", merge_slowly)
+    monkeypatch.setattr(catalog, "service_of", lambda *_: "merged")
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            asking = asyncio.create_task(ask(pool, doomed))
+            await until(lambda: doomed in merged)
+            await pool.delete(doomed)
+            with pytest.raises(NotFoundError):
+                await asking
+            assert merged == [newest, doomed]
+            assert len(pool.engines()) == 1
 
     asyncio.run(scenario())
 

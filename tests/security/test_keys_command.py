@@ -49,6 +49,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(home: Path) -> None:
         ("create shop", "shop already"),
         ("create a --scope root", "no scope 'root'"),
         ("create a --model nosuch", "no model nosuch"),
+        ("create a --scope metrics --model embedded", "cannot have the scope metrics"),
         ("create a/b", "'a/b' cannot be a key's name"),
         ("revoke nosuch", "No valid key is named nosuch"),
     ],

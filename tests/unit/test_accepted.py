@@ -45,6 +45,8 @@ def test_a_module_that_the_base_calls_otherwise_is_left_to_the_probe(
         ({A: np.ones((2, 9), np.float32)}, "does not fit its base"),
         ({B: np.ones((25, 2), np.float32)}, "does not fit its base"),
         ({B: np.ones((24, 3), np.float32)}, "does not fit its base"),
+        ({A: np.array(1.0, np.float32)}, "is no matrix"),
+        ({B: np.ones(2, np.float32)}, "is no matrix"),
         ({A: np.full((2, 8), np.nan, np.float32)}, "NaN"),
         ({A: np.full((2, 8), np.inf, np.float16)}, "NaN"),
         ({"lm_head.weight": np.ones((2, 2), np.float32)}, "no LoRA weight"),

@@ -72,7 +72,12 @@ def read(choice: Any, pieces: list[str], reason: str = "stop") -> tuple[dict[str
 
 
 def test_the_space_after_a_name_is_no_part_of_the_message() -> None:
-    assert read(None, [" ", " Good", " day. "])[0]["content"] == "Good day."
+    assert read(None, [" ", " Good", " day."])[0]["content"] == "Good day."
+
+
+@pytest.mark.parametrize("choice", [None, "auto"])
+def test_a_whole_message_ends_as_its_stream_does(choice: Any) -> None:
+    assert read(choice, [" Good", " day.", " \n"])[0]["content"] == "Good day. \n"
 
 
 CALL = '<tool_call>{"name": "look", "arguments": {"at": "well"}}</tool_call>'

@@ -141,7 +141,7 @@ def test_tools_reach_a_template_that_has_a_place_for_them(encoder: Encoder) -> N
     question = chatted(where, WHO, tools=[TOOL], tool_choice="required", max_tokens=5)
     assert engine.asked["tools"] == [TOOL]
     assert question["structured_outputs"]["json"]["minItems"] == 1
-    require_readable_calls(question["prompt"], where)
+    asyncio.run(require_readable_calls(question["prompt"], where))
     chatted(where, WHO, tools=[TOOL], tool_choice="none", max_tokens=5)
     assert "tools" not in engine.asked
 
@@ -160,7 +160,9 @@ def test_calls_of_a_form_that_is_not_read_are_refused_rather_than_shown_as_text(
     encoder: Encoder,
 ) -> None:
     with pytest.raises(RequestError, match="required"):
-        require_readable_calls(encoder.text("look [TOOL_CALLS]"), lease(encoder, TEMPLATED))
+        asyncio.run(
+            require_readable_calls(encoder.text("look [TOOL_CALLS]"), lease(encoder, TEMPLATED))
+        )
 
 
 def test_a_play_begins_with_the_start_token_before_its_opening(encoder: Encoder) -> None:

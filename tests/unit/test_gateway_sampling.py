@@ -92,6 +92,11 @@ def test_a_prompt_that_is_only_looked_at_leaves_room_for_the_token_that_vllm_com
         reply_room([0] * 100, 0, 50, 100)
 
 
+def test_a_seed_of_minus_one_is_none():
+    assert engine_fields(request(seed=-1), MODEL)["seed"] is None
+    assert engine_fields(request(seed=-2), MODEL)["seed"] == -2
+
+
 def test_fields_that_few_ask_for_go_to_the_engine_only_then():
     assert "top_k" not in engine_fields(request(), MODEL)
     fields = engine_fields(request(top_k=40, min_p=0.1), MODEL)

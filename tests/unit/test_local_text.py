@@ -77,6 +77,21 @@ def test_what_only_looked_like_a_stop_string_is_said_in_the_end(tokenizer: Token
     assert "".join(pieces) == text
 
 
+@pytest.mark.parametrize("length", range(1, 40))
+def test_however_long_a_stop_string_is_nothing_is_said_twice_or_too_early(
+    tokenizer: Tokenizer, length: int
+) -> None:
+    text = " I see The End. And so on it goes"
+    for stop in (f"{text} for ever"[:length] + "!", f"{text} for ever"[1 : length + 1] + "!"):
+        assert "".join(said(tokenizer, text, (stop,))[0]) == text
+
+
+def test_a_stop_string_at_the_very_beginning_is_never_begun(tokenizer: Tokenizer) -> None:
+    pieces, stop = said(tokenizer, "The End. And so on", ("The End.",))
+    assert stop == "The End."
+    assert "".join(pieces) == ""
+
+
 def test_of_two_stop_strings_the_one_that_is_complete_first_ends_the_text(
     tokenizer: Tokenizer,
 ) -> None:

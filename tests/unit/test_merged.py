@@ -13,8 +13,9 @@ import pytest
 
 from lmft import machine, paths
 from lmft.bases import Base, inspect_base
-from lmft.errors import DiskFullError
-from lmft.train.merged import MERGED_FILE, merge
+from lmft.errors import DiskFullError, NotFoundError
+from lmft.train import environment, merged
+from lmft.train.merged import MERGED_FILE, NO_ROOM, merge
 from lmft.train.planning.disk import disk_of
 from lmft.train.recipe import find_recipe, load_recipe
 from tests.tiny import VOCABULARY, make_base
@@ -149,3 +150,20 @@ def test_the_command_refuses_an_unknown_adapter_in_one_line() -> None:
         assert done.stdout == ""
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(DiskFullError("x"), NO_ROOM), (MemoryError(), NO_ROOM), (NotFoundError("x"), 2)],
+)
+def test_the_command_tells_a_lack_of_room_from_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["merged", "some"])
+    monkeypatch.setattr(environment, "prepare_libraries", lambda: None)
+    monkeypatch.setattr(merged, "get_adapter", lambda _: None)
+    monkeypatch.setattr(merged, "write_merged", fail)
+    assert merged.main() == code

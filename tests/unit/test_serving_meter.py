@@ -66,19 +66,14 @@ def test_every_eighth_request_is_sampled_but_no_two_within_ten_seconds() -> None
 def test_who_asks_for_logprobs_himself_is_not_sampled() -> None:
     assert can_sample({})
     assert can_sample({"logprobs": None})
-    assert can_sample({"logprobs": False})
     assert not can_sample({"logprobs": 0})
-    assert not can_sample({"logprobs": True})
     assert not can_sample({"echo": True})
-    assert with_logprobs("/v1/completions", {}) == {"logprobs": 0}
-    chat = with_logprobs("/v1/chat/completions", {"logprobs": False})
-    assert chat == {"logprobs": True, "top_logprobs": 0}
+    assert with_logprobs({"n": 2}) == {"n": 2, "logprobs": 0}
 
 
-def test_logprobs_are_read_in_both_of_vllms_shapes() -> None:
+def test_logprobs_are_read_where_there_are_any() -> None:
     assert chosen_logprobs(None) == []
     assert chosen_logprobs({"token_logprobs": [None, -1.0]}) == [-1.0]
-    assert chosen_logprobs({"content": [{"token": "x", "logprob": -2.0}]}) == [-2.0]
 
 
 def metered(*, sampled: bool = False, outcome: Outcome = "failed") -> tuple[Meter, Record, Counts]:
@@ -103,7 +98,7 @@ def chunk(text: str, finish: str | None = None, logprob: float | None = None) ->
 def test_a_stream_is_counted_once_with_what_the_engine_says_of_it() -> None:
     meter, record, counts = metered()
     with meter:
-        meter.asks("/v1/completions", {"prompt": [[1, 2, 3]]})
+        meter.asks({"prompt": [[1, 2, 3]]})
         meter.piece(chunk("You wake"))
         meter.piece(chunk(" up.", "stop"))
         meter.piece({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5}})
@@ -117,7 +112,7 @@ def test_a_stream_is_counted_once_with_what_the_engine_says_of_it() -> None:
 def test_a_broken_stream_counts_its_pieces_for_tokens_and_no_reply() -> None:
     meter, _, counts = metered(outcome="gone")
     with meter:
-        meter.asks("/v1/completions", {"prompt": [1, 2, 3]})
+        meter.asks({"prompt": [1, 2, 3]})
         meter.piece(chunk("You"))
         meter.piece(chunk(" wake"))
         meter.broke(RuntimeError())
@@ -134,7 +129,7 @@ def test_a_request_that_was_refused_is_none_of_the_models_traffic() -> None:
 def test_sampled_logprobs_are_summed_and_taken_out_of_the_answer() -> None:
     meter, _, counts = metered(sampled=True)
     with meter:
-        asked = meter.asks("/v1/completions", {"prompt": [1], "temperature": 0.5})
+        asked = meter.asks({"prompt": [1], "temperature": 0.5})
         assert asked["logprobs"] == 0
         pieces = [chunk("You", None, -1.0), chunk(" wake", "stop", -3.0)]
         for piece in pieces:
@@ -147,7 +142,7 @@ def test_sampled_logprobs_are_summed_and_taken_out_of_the_answer() -> None:
 def test_logprobs_that_the_client_asked_for_stay_in_the_answer() -> None:
     meter, _, counts = metered(sampled=True)
     with meter:
-        asked = meter.asks("/v1/completions", {"prompt": [1], "logprobs": 2})
+        asked = meter.asks({"prompt": [1], "logprobs": 2})
         assert asked["logprobs"] == 2
         piece = chunk("You", "stop", -1.0)
         meter.piece(piece)

@@ -159,9 +159,9 @@ def test_a_key_is_kept_as_its_hash_only(keys: Keys, file: Path, store: Store) ->
 
 def test_what_a_key_may_do_is_read_back(keys: Keys) -> None:
     limits = Limits(requests_per_minute=60, tokens_per_minute=9000, concurrent=2)
-    made, _ = keys.create("app", ["metrics", "inference"], [ALIAS, FIRST], limits)
+    made, _ = keys.create("app", ["models:read", "inference"], [ALIAS, FIRST], limits)
     assert keys.all() == keys.valid() == [made]
-    assert made.scopes == {"inference", "metrics"}
+    assert made.scopes == {"inference", "models:read"}
     assert made.models == {ALIAS, FIRST}
     assert made.limits == limits
     plain, _ = keys.create("plain")
@@ -200,6 +200,7 @@ def test_a_name_is_one_plain_word(keys: Keys, name: str) -> None:
         {"scopes": []},
         {"models": ["../etc"]},
         {"models": [""]},
+        {"models": [ALIAS], "scopes": ["inference", "metrics"]},
         {"limits": Limits(concurrent=0)},
         {"limits": Limits(tokens_per_minute=-1)},
         {"limits": Limits(requests_per_minute=2**31)},

@@ -59,6 +59,7 @@ class GrowingText:
     def take(self, *, finished: bool) -> str:
         """What can be said now and was not said yet."""
         end = len(self._text) if finished else len(self._text) - self._held_back
-        new = self._text[self._said : end]
-        self._said = max(self._said, end)
+        # A text shorter than what is held back says nothing, and nothing is taken back.
+        end = max(self._said, end)
+        new, self._said = self._text[self._said : end], end
         return new

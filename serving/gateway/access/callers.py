@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from lmft.errors import LmftError, NotFoundError
+from lmft.errors import LmftError
 from lmft.ids import parse_adapter_id
 from lmft.store.keys import Key, Limits
 from lmft.store.tables import SCOPES
+from serving.pool.catalog import unknown
 
 
 class ForbiddenError(LmftError):
@@ -52,9 +53,7 @@ class Caller:
         """Raises NotFoundError (404), in the words for a model that there is not: a key that is
         limited to some models learns nothing of the others, not even their names."""
         if not self.may_use(model):
-            raise NotFoundError(
-                f"The model {model!r} does not exist.", "GET /v1/models lists what there is."
-            )
+            raise unknown(model)
 
 
 # Whoever reaches a server that has no keys: loopback only.

@@ -37,7 +37,7 @@ async def chat(body: ChatRequest, request: Request) -> Response:
     async with asking(request, body.model) as asked:
         prompt = await chat_prompt(body.messages, asked.lease, tools.offered(body))
         if tools.calling(body) == "auto":
-            require_readable_calls(prompt.ids, asked.lease)
+            await require_readable_calls(prompt.ids, asked.lease)
         question = question_of(body, asked.lease, prompt)
         try:
             return await _answer(body, asked, question)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from serving.gateway.documents import RETRY_AFTER
-from serving.gateway.errors import RETRY_AFTER_SECONDS
+from serving.gateway.errors import RETRY_AFTER_SECONDS, public
 from serving.gateway.schemas.objects import Object
 from serving.gateway.state import gateway
 
@@ -44,6 +43,9 @@ async def readyz(request: Request) -> JSONResponse:
         leaving = {"status": "stopping", "phase": "ending what is running", "detail": ""}
         return JSONResponse(leaving, 503, {"retry-after": str(RETRY_AFTER_SECONDS)})
     status = state.pool.status
+    # Anyone may ask: neither the name of what is trained, nor what an error says of the machine.
+    phase = "a model is being trained" if state.pool.lent else public(status.phase)
+    said = {"status": status.status, "phase": phase, "detail": public(status.detail)}
     if status.status == "ready":
-        return JSONResponse(asdict(status))
-    return JSONResponse(asdict(status), 503, {"retry-after": str(RETRY_AFTER_SECONDS)})
+        return JSONResponse(said)
+    return JSONResponse(said, 503, {"retry-after": str(RETRY_AFTER_SECONDS)})

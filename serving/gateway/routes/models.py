@@ -7,11 +7,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from lmft.errors import NotFoundError
 from serving.gateway.access.callers import caller
 from serving.gateway.documents import refusals
+from serving.gateway.errors import public
 from serving.gateway.schemas.objects import DeletedModel, Model, ModelList
 from serving.gateway.state import gateway
+from serving.pool.catalog import unknown
 from serving.pool.served import Listed
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -35,9 +36,7 @@ async def retrieve_model(model: str, request: Request) -> JSONResponse:
             entry = _entry(listed)
             entry["lmft"]["traffic"] = state.watch.traffic.summary(listed.alias_of or listed.id)
             return JSONResponse(entry)
-    raise NotFoundError(
-        f"The model {model!r} does not exist.", "GET /v1/models lists what there is."
-    )
+    raise unknown(model)
 
 
 @router.delete(
@@ -63,7 +62,7 @@ def _entry(listed: Listed) -> dict[str, Any]:
             "adapter": listed.fingerprint,
             "alias_of": listed.alias_of,
             "state": listed.state,
-            "detail": listed.detail,
+            "detail": public(listed.detail),
             "service": listed.service,
             "opening": contract.opening,
             "sampler": contract.sampler.model_dump(),

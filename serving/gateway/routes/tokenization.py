@@ -6,20 +6,17 @@ where a document has it, a special token's text as text.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from serving.gateway import answers
-from serving.gateway.access.callers import caller
+from serving.gateway.asking import leased
 from serving.gateway.chat_prompt import chat_prompt
 from serving.gateway.documents import refusals
+from serving.gateway.pieces import pieces
 from serving.gateway.sampling import check_tokens, encoded, prompt_ids
 from serving.gateway.schemas.objects import Detokenized, Tokenized
 from serving.gateway.schemas.tokens import DetokenizeRequest, TokenizeRequest
-from serving.gateway.state import gateway
 from serving.pool.lease import Lease
 
 router = APIRouter(prefix="/v1/lmft", tags=["tokenization"])
@@ -28,27 +25,18 @@ router = APIRouter(prefix="/v1/lmft", tags=["tokenization"])
 @router.post("/tokenize", response_model=Tokenized, responses=refusals(400, 404, 422, 429, 503))
 async def tokenize(body: TokenizeRequest, request: Request) -> JSONResponse:
     """The tokens with which a completion of `prompt`, or a chat of `messages`, would be asked."""
-    async with _leased(request, body.model) as lease:
+    async with leased(request, body.model) as taken:
+        lease = taken.lease
         tokens = await _tokens(body, lease)
-        pieces = [lease.encoder.piece(token) for token in tokens]
         return JSONResponse(
             {
                 "tokens": tokens,
-                "pieces": pieces,
+                "pieces": await pieces(tokens, lease),
                 "count": len(tokens),
                 "context_length": lease.context_length,
             },
             headers=answers.headers(lease.model),
         )
-
-
-@contextlib.asynccontextmanager
-async def _leased(request: Request, model: str) -> AsyncIterator[Lease]:
-    """Admitted as a request that generates is: encoding takes the same processor."""
-    state = gateway(request)
-    async with state.admission.enter(caller(request), model):
-        with await state.pool.lease(model) as lease:
-            yield lease
 
 
 async def _tokens(body: TokenizeRequest, lease: Lease) -> list[int]:
@@ -61,7 +49,8 @@ async def _tokens(body: TokenizeRequest, lease: Lease) -> list[int]:
 @router.post("/detokenize", response_model=Detokenized, responses=refusals(400, 404, 422, 429, 503))
 async def detokenize(body: DetokenizeRequest, request: Request) -> JSONResponse:
     """The text of tokens; special tokens have none."""
-    async with _leased(request, body.model) as lease:
+    async with leased(request, body.model) as taken:
+        lease = taken.lease
         check_tokens(body.tokens, lease.encoder, "tokens")
         text = await encoded(lambda: lease.encoder.decode(body.tokens), len(body.tokens))
         return JSONResponse({"text": text}, headers=answers.headers(lease.model))

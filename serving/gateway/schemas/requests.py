@@ -1,7 +1,7 @@
 """What a request may say. Unknown fields are refused: nothing is ignored silently, and nothing
 (a template, embeddings, an image, a path) reaches the engine that is not named here.
 
-The fields of a chat are in schemas_chat, those that are understood and of no use in foreign.
+The fields of a chat are in `chat`, those that are understood and of no use in `foreign`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ MAX_PROMPTS = 64
 MAX_ANSWERS = 64
 MAX_N = 16
 MAX_TURNS = 10_000
-# vLLM is started with as many (serving.engine.process); a cast has a stop for each name.
+# vLLM is started with room for more (serving.engine.settings): a contract may have a stop for each
+# name of a cast.
 MAX_STOPS = 16
 # No context is longer.
 MAX_TOKEN_IDS = 1_000_000

@@ -1,0 +1,40 @@
+"""What a key's name, scopes, models and limits may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from lmft.errors import InputError
+from lmft.store.tables import SCOPES
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+# Ids and aliases of models, bases with a slash in their name included.
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,299}")
+
+
+def check(
+    name: str, scopes: Collection[str], models: Collection[str], limits: Mapping[str, int | None]
+) -> None:
+    """Raises InputError for what no key can be, with what to do instead."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot be a key's name.",
+            "Use at most 64 letters, digits, dots, hyphens and underscores.",
+        )
+    if odd := sorted(set(scopes) - set(SCOPES)):
+        raise InputError(f"There is no scope {odd[0]!r}.", f"Scopes: {', '.join(SCOPES)}.")
+    if not scopes:
+        raise InputError("A key needs at least one scope.", f"Scopes: {', '.join(SCOPES)}.")
+    if odd := sorted(model for model in models if not _MODEL.fullmatch(model)):
+        raise InputError(
+            f"{odd[0]!r} cannot be a model's name.", "`lmft models list` shows the models' ids."
+        )
+    if models and "metrics" in scopes:
+        raise InputError(
+            "A key for some models cannot have the scope metrics: its figures name every model.",
+            "Make one key for the metrics and another for the models.",
+        )
+    for what, value in limits.items():
+        if value is not None and not 0 < value < 2**31:
+            raise InputError(f"{what} is {value}.", "Give a number from 1 to 2147483647.")
