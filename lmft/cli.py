@@ -84,6 +84,7 @@ def train(
 ) -> None:
     """Fine-tune by a recipe and publish the adapter."""
     from lmft.demo import train_shown
+    from lmft.deploying import what_next
     from lmft.train import processes
     from lmft.train.durable.reopen import reopen
     from lmft.train.recipe import find_recipe, load_recipe
@@ -99,9 +100,7 @@ def train(
         raise typer.BadParameter("name a recipe, or give --resume", param_hint="RECIPE")
     else:
         adapter = train_shown(load_recipe(find_recipe(recipe), set_ or (), data), console)
-    console.print(
-        f"\nPlay it: lmft play {adapter.id.key}    Serve it: lmft serve --model {adapter.id.key}"
-    )
+    console.print(f"\n{what_next(adapter)}", soft_wrap=True)
 
 
 @app.command()
@@ -151,16 +150,16 @@ def serve(
     ] = False,
 ) -> None:
     """Start engine, gateway and pages, until Ctrl-C."""
-    from lmft.registry.adapters import get_adapter
     from lmft.server import DEFAULT_PORT, require_port, require_vllm, server_command
+    from lmft.store.chosen import chosen
 
     require_vllm()
     port = port or DEFAULT_PORT
     require_port(port, host)
-    chosen = str(get_adapter(model).id) if model else None
+    first = str(chosen(model).id) if model else None
     print(f"Starting on http://{host}:{port}/ (Ctrl-C stops it)", flush=True)
     command = server_command(
-        port, host=host, model=chosen, ui=not no_ui, memory_gib=memory_gib, slots=slots
+        port, host=host, model=first, ui=not no_ui, memory_gib=memory_gib, slots=slots
     )
     command += ["--log-prompts"] if log_prompts else []
     # The server takes this process's place: nothing in between that could leave it behind.
@@ -245,18 +244,25 @@ def show_corpus(
 
 @models_app.command("list")
 def list_models() -> None:
-    """All adapters, newest first."""
+    """All adapters, newest first, and which of them their aliases mean."""
     from lmft.registry.show import list_shown
+    from lmft.store.chosen import live_versions
 
-    list_shown(_console())
+    list_shown(live_versions().values(), _console())
 
 
 @models_app.command("show")
-def show_model(model: Annotated[str, typer.Argument(help="An adapter's id, key or name.")]) -> None:
+def show_model(
+    model: Annotated[
+        str,
+        typer.Argument(help="An adapter's id or key; by its name or alias, the live version."),
+    ],
+) -> None:
     """One adapter: what it was trained on, what it gained, what it writes."""
     from lmft.registry.show import show
+    from lmft.store.chosen import chosen
 
-    show(model, _console())
+    show(chosen(model), _console())
 
 
 @models_app.command("deploy")
@@ -292,8 +298,8 @@ def create_key(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this model: an adapter's id, key or name, or ft:BASE:ORG:NAME for all its "
-            "versions; repeatable [default: all]."
+            help="Only this model: an adapter's id or key for one version, its name or "
+            "ft:BASE:ORG:NAME for all; repeatable [default: all]."
         ),
     ] = None,
     requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,

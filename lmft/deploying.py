@@ -19,6 +19,15 @@ WAIT_SECONDS = 1800.0
 _POLL_SECONDS = 0.1
 
 
+def what_next(adapter: Adapter) -> str:
+    """A line for who has just trained it."""
+    play = f"Play it: lmft play {adapter.id.key}"
+    if living(Serving):
+        back = f"lmft models rollback {adapter.id.suffix}"
+        return f"{play}    The running server makes it live as {adapter.id.alias}; back: {back}"
+    return f"{play}    Serve it: lmft serve --model {adapter.id.key}"
+
+
 def deploy(model: str, console: Console) -> None:
     """Let an adapter's alias mean this version.
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from lmft.errors import LmftError, NotFoundError
-from lmft.registry.adapters import get_adapter
 from lmft.server import Server, find_server, free_port, require_vllm, running_server
+from lmft.store.chosen import chosen
 
 _HELP = (
     'Type what you do: "open the door". In quotes it is said aloud. A line that begins with ! is '
@@ -21,7 +21,7 @@ _HELP = (
 
 def play_in_terminal(name: str, url: str | None, console: Console) -> None:
     """Play `name` on a running server, or on one of our own that ends with the game."""
-    model = name if name == "embedded" else str(get_adapter(name).id)
+    model = name if name == "embedded" else str(chosen(name).id)
     with _server(model, url, console) as server:
         entry = next((entry for entry in server.models() if entry["id"] == model), None)
         if entry is None:

@@ -26,6 +26,7 @@ from serving.pool.memory import budget_bytes
 from serving.pool.plan import Limits
 from serving.pool.pool import Pool
 from serving.watch.server import DrainingServer
+from serving.watch.spoken import announce
 from serving.watch.watch import Watch
 
 DRAIN_SECONDS = 30.0
@@ -111,15 +112,14 @@ async def _serve(options: argparse.Namespace) -> int:
         host=options.host,
         on_engine_end=lambda: _end(server),
     )
+    host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host  # noqa: S104
+    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
     if not options.no_ui:
         from ui.app import mount
 
-        host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host  # noqa: S104
-        address = f"[{host}]" if ":" in host else host
-        port = listener.getsockname()[1]
         mount(
             app,
-            base_url=f"http://{address}:{port}",
+            base_url=url,
             api_key=access.pages_key,
             login=access.pages_login,
         )
@@ -133,7 +133,15 @@ async def _serve(options: argparse.Namespace) -> int:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = DrainingServer(config, watch.drain)
+    # A command that started it speaks for it.
+    speaking = (
+        None
+        if PARENT_VARIABLE in os.environ
+        else asyncio.create_task(announce(pool, watch.drain, url, pages=not options.no_ui))
+    )
     await server.serve(sockets=[listener])
+    if speaking is not None:
+        speaking.cancel()
     if pool.failure is not None:
         raise pool.failure
     return 130 if server.stopped_by == signal.SIGINT else 0

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lmft.registry.adapters import get_adapter, list_adapters, verify
+from lmft.registry.adapters import Adapter, list_adapters, verify
 from lmft.registry.traffic import WINDOWS, Summary, Traffic
 from lmft.registry.traffic_files import read_traffic
 
 _LABEL_WIDTH = 10
 
 
-def list_shown(console: Console) -> None:
+def list_shown(live: Collection[str], console: Console) -> None:
+    """All adapters, newest first. `live`: ids of the versions that aliases mean."""
     adapters = list_adapters()
     if not adapters:
         console.print("No adapters yet. Train one: lmft train adventure")
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "kind", "trained", "nats per byte"):
+    for title in ("id", "kind", "trained", "nats per byte", "live"):
         table.add_column(title, no_wrap=title == "id")
     for adapter in adapters:
         training = adapter.manifest.training
@@ -32,13 +33,13 @@ def list_shown(console: Console) -> None:
             adapter.contract.kind,
             adapter.manifest.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
             f"{training.heldout_before:.3f} -> {training.heldout_after:.3f}",
+            "live" if str(adapter.id) in live else "",
         )
     console.print(table)
 
 
-def show(name: str, console: Console) -> None:
+def show(adapter: Adapter, console: Console) -> None:
     """Facts, format, traffic and samples of one adapter; its files are verified first."""
-    adapter = get_adapter(name)
     verify(adapter)
     manifest, contract = adapter.manifest, adapter.contract
     facts = {

@@ -37,7 +37,8 @@ def list_shown(console: Console) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for title in ("id", "name", "key", "may", "models", "limits", "created", "state"):
-        table.add_column(title, no_wrap=title in ("id", "name", "key"))
+        # What does not fit goes on in the next line: half a model's name is none.
+        table.add_column(title, no_wrap=title in ("id", "name", "key"), overflow="fold")
     for key in keys:
         table.add_row(
             key.public_id,
@@ -62,11 +63,12 @@ def revoke(name: str, console: Console) -> None:
 
 
 def _model(text: str) -> str:
-    """An alias or a base as it is; of an adapter, by id, key or name, its id."""
+    """An alias or a base as it is; by an id or a key, that version; by a name, its alias."""
     if is_alias(text) or text == "embedded":
         return text
     try:
-        return str(get_adapter(text).id)
+        found = get_adapter(text).id
+        return found.alias if text == found.suffix else str(found)
     except (NotFoundError, AdapterCorruptError) as error:
         raise InputError(
             f"There is no model {text}.",

@@ -7,9 +7,10 @@ it takes with httpx, and a request 3 ms less, on cores which the engine needs (b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class EngineClient:
     Attributes:
         heard_at: when it last said something that it can say only while it generates; a
             monotonic time in seconds.
+        failed_at: when it last failed to answer, or broke off.
     """
 
     def __init__(self, socket: Path, key: str) -> None:
@@ -47,6 +49,12 @@ class EngineClient:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
         self.heard_at = time.monotonic()
+        self.failed_at = 0.0
+
+    @property
+    def doubtful(self) -> bool:
+        """Its last answer failed: whether it still computes, only another one shows."""
+        return self.failed_at > self.heard_at
 
     async def close(self) -> None:
         self._closed = True
@@ -103,9 +111,18 @@ class EngineClient:
         return answer
 
     async def _text(self, path: str, body: dict[str, Any]) -> str:
-        status, text = await self._post(path, body)
-        raise_for(status, text)
+        with self._noted():
+            status, text = await self._post(path, body)
+            raise_for(status, text)
         return text
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except EngineLostError:
+            self.failed_at = time.monotonic()
+            raise
 
     async def _get(self, path: str, seconds: float) -> str | None:
         """The text of a 200; None for anything else."""
@@ -147,7 +164,14 @@ class EngineClient:
         Raises:
             UpstreamRefusal: 4xx before the first event. EngineError: the stream broke.
         """
-        question = {**body, "stream": True}
+        with self._noted():
+            async with contextlib.aclosing(self._events(path, {**body, "stream": True})) as events:
+                async for event in events:
+                    yield event
+
+    async def _events(
+        self, path: str, question: dict[str, Any]
+    ) -> AsyncGenerator[dict[str, Any], None]:
         ended = False
         try:
             async with self._open().post(_BASE + path, json=question) as response:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import BinaryIO
 
 from lmft import machine, paths
 from lmft.errors import EngineError, EngineMissingError
@@ -66,8 +67,7 @@ class EngineProcess:
         Raises:
             EngineError: it died or did not answer in time; says the cause from its log.
         """
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        with self.log_path.open("wb") as log:
+        with _opened(self.log_path) as log:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
@@ -145,6 +145,14 @@ class EngineProcess:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
+
+
+def _opened(log: Path) -> BinaryIO:
+    """A new log, for this user only. That of the start before is kept: it says why it ended."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.1"))
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
 async def to_the_end(work: Coroutine[None, None, None]) -> None:

@@ -34,7 +34,7 @@ def raise_for(status: int, text: str) -> None:
         return
     if status < 500:
         raise UpstreamRefusal(status, message_of(text) or text[:500])
-    raise EngineLostError(f"The engine failed to answer (status {status}).", "See its log.")
+    raise EngineLostError("The engine failed to answer.", "Try again.")
 
 
 def broken_off(error: dict[str, Any]) -> Exception:

@@ -156,13 +156,15 @@ def install(app: FastAPI) -> None:
 def close(app: FastAPI, prefix: str) -> None:
     """Answer what no route took under `prefix`, before pages that are mounted later can."""
 
-    @app.api_route(
-        f"{prefix}/{{path:path}}",
-        methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-        include_in_schema=False,
-    )
-    async def _unknown(path: str, request: Request) -> JSONResponse:
-        message = f"There is no {request.method} {prefix}/{path}; docs/api.md lists what there is."
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+    @app.api_route(prefix, methods=methods, include_in_schema=False)
+    @app.api_route(f"{prefix}/{{path:path}}", methods=methods, include_in_schema=False)
+    async def _unknown(request: Request) -> JSONResponse:
+        message = (
+            f"There is no {request.method} {request.url.path}; "
+            f"GET {prefix}/openapi.json lists what there is."
+        )
         return JSONResponse(error_body(message, _INVALID, "unknown_route"), 404)
 
 
@@ -183,8 +185,18 @@ def _place(fault: Any) -> str:
 _MEMBERS = frozenset({"str", "constrained-str", "NamedTool"})
 
 
+# Of the other of the two routes.
+_INSTEAD = {
+    "messages": "; ask /v1/chat/completions",
+    "max_completion_tokens": "; say `max_tokens`",
+    "prompt": "; ask /v1/completions",
+}
+
+
 def _fault(fault: Any) -> str:
     where = _place(fault) or "body"
     if fault["type"] == "extra_forbidden":
-        return f"`{where}` is not supported"
+        return f"`{where}` is not supported{_INSTEAD.get(where, '')}"
+    if where == "body" and fault["type"] in ("model_attributes_type", "dict_type"):
+        return "The body is no JSON object: send one, with `Content-Type: application/json`"
     return f"`{where}`: {fault['msg'].removeprefix('Value error, ')}"

@@ -58,7 +58,7 @@ def reply_room(ids: Sequence[int], wanted: int | None, otherwise: int, context_l
         asked = f" and {wanted} for the answer" if wanted else ""
         raise RequestError(
             f"This model's context is {context_length} tokens; the prompt has {len(ids)}{asked}.",
-            "Shorten the prompt or lower max_tokens.",
+            "Shorten the prompt or lower max_tokens." if wanted else "Shorten it.",
             code="context_length_exceeded",
         )
     return wanted

@@ -149,7 +149,7 @@ class Member(Starts):
                     self._failures.ready()
                     self._become("ready", "ready")
                     ended = await until_ended(lambda: self.running, self._limits.hang_seconds)
-                    log.error("%s: %s", self.plan.name, ended)
+                    log.error("%s: %s; it is started again", self.plan.name, ended.rstrip("."))
                     self._estimate.begin()
                     self._become("starting", "the engine ended, starting it again")
                     error: LmftError = EngineError("The engine ends again and again.")

@@ -59,6 +59,8 @@ class Names:
                 f"{model} is an alias, which goes with its last version.",
                 "Delete a version: its id ends with a key.",
             )
+        if self._catalog.base_named(model) is not None:
+            raise NotFoundError(f"{model} is a base: only versions of adapters are deleted.")
         if model in self.deleting:
             raise unknown(model)
         return self._catalog.find(model)

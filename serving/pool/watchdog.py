@@ -15,8 +15,9 @@ _WATCH_SECONDS = 0.25
 async def until_ended(current: Callable[[], Running | None], hang_seconds: float) -> str:
     """Wait until the current engine can answer no more; says why.
 
-    An engine that has just said something is alive. One that has been quiet for half of
-    `hang_seconds` is asked for one token and has the other half to give it.
+    An engine that has just said something is alive. One whose last answer failed is asked for
+    one token at once; one that has been quiet for half of `hang_seconds`, then. It has the other
+    half to give it.
 
     Args:
         current: another engine may take the first one's place; then that one is watched.
@@ -26,7 +27,8 @@ async def until_ended(current: Callable[[], Running | None], hang_seconds: float
         if not running.process.running:
             return "the engine exited"
         client = running.process.client
-        if time.monotonic() - max(asked_at, client.heard_at) > hang_seconds / 2:
+        quiet = time.monotonic() - max(asked_at, client.heard_at)
+        if client.doubtful or quiet > hang_seconds / 2:
             asked_at = time.monotonic()
             try:
                 await client.one_token(running.plan.model.engine_name, hang_seconds / 2)

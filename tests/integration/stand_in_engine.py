@@ -5,6 +5,7 @@ life and death can be tried in seconds, with real processes; what vLLM itself do
 tests/fault. Files in `$STAND_IN` make it misbehave and tell what it was asked:
 
     refuses-NAME    the engine of model directory NAME does not start
+    broken          whatever it is asked to generate, it answers 500
     lies            as a LoRA, adapters answer as their base does
     calls           a line for each start, load and unload
 """
@@ -77,6 +78,8 @@ class Handler(BaseHTTPRequestHandler):
             note(f"unload {body['lora_name']}")
             del self.model.loaded[body["lora_name"]]
             self.send({})
+        elif (CONTROL / "broken").exists():
+            self.send({"error": {"message": "EngineCore died"}}, 500)
         else:
             self.send({"choices": list(self.choices(body))})
 
@@ -88,9 +91,9 @@ class Handler(BaseHTTPRequestHandler):
             positions = [{str(token): {"logprob": value}} for token, value in scored]
             yield {"index": index, "token_ids": tokens, "prompt_logprobs": [None, *positions]}
 
-    def send(self, content: dict[str, Any]) -> None:
+    def send(self, content: dict[str, Any], status: int = 200) -> None:
         text = json.dumps(content).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)

@@ -205,6 +205,42 @@ def test_an_engine_that_ends_comes_back_with_all_it_had_before_anybody_is_let_in
     asyncio.run(scenario())
 
 
+def test_an_engine_that_lives_and_fails_to_answer_is_replaced_at_once(home: Path) -> None:
+    """As vLLM's HTTP server does for seconds after the process that computes was killed."""
+    model = publish("one")
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            await ask(pool, model)
+            stopped = processes()[0]
+            (home / "broken").touch()
+            with pytest.raises(EngineError):
+                await ask(pool, model)
+            await until(lambda: not engine_of(pool, FIRST).ready)
+            (home / "broken").unlink()
+            assert await ask(pool, model) == model
+            assert stopped not in processes()
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_that_failed_once_and_answers_again_stays(home: Path) -> None:
+    model = publish("one")
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            engine = engine_of(pool, FIRST)
+            await ask(pool, model)
+            assert engine.running is not None
+            client = engine.running.process.client
+            client.failed_at = client.heard_at + 1e-9
+            await until(lambda: not client.doubtful)
+            assert await ask(pool, model) == model
+            assert calls(home, "start") == [FIRST]
+
+    asyncio.run(scenario())
+
+
 def test_an_engine_that_hangs_is_replaced(home: Path) -> None:
     model = publish("one")
 

@@ -135,6 +135,27 @@ def test_a_field_that_is_not_named_reaches_nothing(client, path, field):
     assert error["param"] == field
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "instead"),
+    [
+        ("/completions", "messages", "/v1/chat/completions"),
+        ("/completions", "max_completion_tokens", "`max_tokens`"),
+        ("/chat", "prompt", "/v1/completions"),
+    ],
+)
+def test_a_field_of_the_other_route_is_sent_there(client, path, field, instead):
+    error = refusal(client.post(path, json=BY_PATH[path] | {field: 1}), 422, "unknown_parameter")
+    assert instead in error["message"]
+
+
+def test_json_that_is_not_said_to_be_json_is_told_so(client):
+    """What curl -d sends by itself."""
+    body = b'{"prompt": "x"}'
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    error = refusal(client.post("/completions", content=body, headers=kind), 400, "invalid_value")
+    assert "Content-Type: application/json" in error["message"]
+
+
 def test_what_is_outside_the_allowlist_is_said_before_what_is_merely_wrong(client):
     body = COMPLETION | {"temperature": 9, "prompt_embeds": "x"}
     assert refusal(client.post("/completions", json=body), 422, "unknown_parameter")

@@ -40,7 +40,8 @@ class Caller:
         """Raises ForbiddenError (403)."""
         if scope not in self.scopes:
             raise ForbiddenError(
-                f"This key lacks the scope {scope}.", "Create one with it: `lmft keys create`."
+                f"This key lacks the scope {scope}.",
+                f"Make one that has it: `lmft keys create NAME --scope {scope}`.",
             )
 
     def may_use(self, model: str) -> bool:

@@ -25,12 +25,15 @@ class Readiness(Object):
     detail: str
 
 
+# Some who watch a server ask by HEAD.
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=Alive)
 async def healthz() -> dict[str, str]:
     """200 while the process lives."""
     return {"status": "alive"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     response_model=Readiness,
