@@ -164,35 +164,29 @@ class EngineClient:
         Raises:
             UpstreamRefusal: 4xx before the first event. EngineError: the stream broke.
         """
-        with self._noted():
-            async with contextlib.aclosing(self._events(path, {**body, "stream": True})) as events:
-                async for event in events:
-                    yield event
-
-    async def _events(
-        self, path: str, question: dict[str, Any]
-    ) -> AsyncGenerator[dict[str, Any], None]:
+        question = {**body, "stream": True}
         ended = False
-        try:
-            async with self._open().post(_BASE + path, json=question) as response:
-                if response.status != 200:
-                    raise_for(response.status, await response.text(errors="replace"))
-                async for line in _lines(response.content):
-                    if line == b"data: [DONE]":
-                        # Read on to the answer's end: only then is the connection used again.
-                        ended = True
-                    elif line.startswith(b"data: "):
-                        event: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
-                        if "error" in event:
-                            raise broken_off(event["error"])
-                        self.heard_at = time.monotonic()
-                        yield event
-        except (*_LOST, ValueError) as error:
-            raise EngineLostError(
-                "The engine went away in mid-answer.", "Try again soon."
-            ) from error
-        if not ended:
-            raise EngineLostError("The engine ended its answer early.", "Try again shortly.")
+        with self._noted():
+            try:
+                async with self._open().post(_BASE + path, json=question) as response:
+                    if response.status != 200:
+                        raise_for(response.status, await response.text(errors="replace"))
+                    async for line in _lines(response.content):
+                        if line == b"data: [DONE]":
+                            # Read on to the answer's end: only then is the connection used again.
+                            ended = True
+                        elif line.startswith(b"data: "):
+                            event: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
+                            if "error" in event:
+                                raise broken_off(event["error"])
+                            self.heard_at = time.monotonic()
+                            yield event
+            except (*_LOST, ValueError) as error:
+                raise EngineLostError(
+                    "The engine went away in mid-answer.", "Try again soon."
+                ) from error
+            if not ended:
+                raise EngineLostError("The engine ended its answer early.", "Try again shortly.")
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
