@@ -9,6 +9,7 @@ what each scenario saw, by its name.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -150,6 +151,10 @@ def never_enough_memory(scenario: Scenario) -> None:
     scenario.seen["record"] = scenario.record
 
 
+# Of malloc.h.
+_M_MMAP_THRESHOLD = -3
+
+
 class MemoryLimit(At):
     """In the first step the kernel refuses memory beyond MEMORY_BYTES more than there is.
 
@@ -162,6 +167,10 @@ class MemoryLimit(At):
     def __init__(self) -> None:
         super().__init__(self._limit, always=True)
         self._before = resource.getrlimit(resource.RLIMIT_DATA)
+        # Else glibc keeps what large tensors leave, more or less of it from run to run, and the
+        # step finds room there that the kernel is not asked for.
+        if not ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17):
+            raise OSError("mallopt refuses")
 
     def _limit(self, model: Any) -> None:
         status = Path("/proc/self/status").read_text()
