@@ -26,7 +26,7 @@ from tests.conftest import ROOT, START_SECONDS, Adapters, Gateway, free_port, ru
 pytestmark = pytest.mark.engine
 
 # More than the engine makes while a test looks at it.
-LONG = 900
+SHORT, LONG = 8, 900
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 
 
@@ -236,7 +236,7 @@ def test_sigterm_refuses_new_requests_ends_streams_properly_and_keeps_the_traffi
 ) -> None:
     process, url = leaving_server
     before = read_traffic(adapters.character)
-    told: dict[int, list[str]] = {8: [], LONG: []}
+    told: dict[int, list[str]] = {SHORT: [], LONG: []}
 
     def ask(max_tokens: int) -> None:
         body = {
@@ -246,14 +246,10 @@ def test_sigterm_refuses_new_requests_ends_streams_properly_and_keeps_the_traffi
         with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=60) as response:
             told[max_tokens].extend(line for line in response.iter_lines() if line)
 
-    def begun() -> bool:
-        with httpx.Client(base_url=url) as http:
-            return metrics(http)["lmft_requests_running"] == 2
-
     asking = [threading.Thread(target=ask, args=(number,)) for number in told]
     for thread in asking:
         thread.start()
-    eventually(begun, "both streams")
+    eventually(lambda: all(told.values()), "both streams")
     process.send_signal(signal.SIGTERM)
     eventually(lambda: httpx.get(f"{url}/readyz").status_code == 503, "the door to close")
     assert httpx.get(f"{url}/readyz").json()["status"] == "stopping"
@@ -264,9 +260,9 @@ def test_sigterm_refuses_new_requests_ends_streams_properly_and_keeps_the_traffi
     assert refused.headers["retry-after"]
     for thread in asking:
         thread.join(START_SECONDS)
-    assert '"finish_reason": "length"' in told[8][-2]
+    assert '"finish_reason": "length"' in told[SHORT][-2]
     assert '"code": "shutting_down"' in told[LONG][-2]
-    assert told[8][-1] == told[LONG][-1] == "data: [DONE]"
+    assert told[SHORT][-1] == told[LONG][-1] == "data: [DONE]"
     assert process.wait(timeout=START_SECONDS) == 0
     after = read_traffic(adapters.character)
     assert after is not None
