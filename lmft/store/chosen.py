@@ -28,14 +28,15 @@ def chosen(text: str) -> Adapter:
     Raises:
         NotFoundError: none; AdapterCorruptError: there, but unreadable.
     """
-    if is_alias(text):
-        versions = [one for one in list_adapters() if one.id.alias == text]
-        if not versions:
-            raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
-        newest = versions[0]
-    else:
-        newest = get_adapter(text)
-        if text != newest.id.suffix:
-            return newest
-    live = live_versions().get(newest.id.alias)
-    return get_adapter(live) if live else newest
+    alias = text
+    if not is_alias(text):
+        found = get_adapter(text)
+        if text != found.id.suffix:
+            return found
+        alias = found.id.alias
+    versions = [one for one in list_adapters() if one.id.alias == alias]
+    if not versions:
+        raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
+    live = live_versions().get(alias)
+    # One that was removed by hand is live no more, as a server sees it too.
+    return next((one for one in versions if str(one.id) == live), versions[0])

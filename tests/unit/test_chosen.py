@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from rich.console import Console
 
@@ -27,6 +29,13 @@ def test_a_name_means_the_live_version_and_a_key_its_own() -> None:
     make_live(str(first.id), alias)
     assert {chosen(text).id for text in ("tale", alias, first.id.key)} == {first.id}
     assert chosen(second.id.key).id == chosen(str(second.id)).id == second.id
+
+
+def test_a_live_version_that_was_removed_by_hand_gives_way_to_the_newest() -> None:
+    first, second = publish("tale"), publish("tale")
+    make_live(str(first.id), first.id.alias)
+    shutil.rmtree(first.path)
+    assert chosen("tale").id == chosen(first.id.alias).id == second.id
 
 
 def test_to_look_makes_no_database() -> None:
