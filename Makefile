@@ -27,11 +27,25 @@ $(DEV_INSTALLED): pyproject.toml $(SETUP)
 demo: $(INSTALLED)
 	$(BIN)/lmft demo $(ARGS)
 
+# What needs no engine and one thread runs on all cores, the longest first; the rest takes the
+# machine for itself.
+PYTEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+SIDE_BY_SIDE := \
+  $(patsubst %,tests/fault/test_%.py,jobs jobs_random_kills training_faults jobs_workers database) \
+  $(patsubst %,tests/integration/test_%.py,kept_epochs preference worker processes plan files_api \
+    pretrain jobs_command watch webhooks library_api) \
+  $(patsubst %,tests/browser/test_scripted_%.py,train play train_trouble trouble compare) \
+  tests/unit
+FIRST := OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder $(SIDE_BY_SIDE)
+REST := $(PYTEST) tests $(addprefix --ignore=,$(SIDE_BY_SIDE))
+
 test: $(DEV_INSTALLED) check
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not long" $(ARGS)
+	$(FIRST) -m "not long" $(ARGS)
+	$(REST) -m "not long" $(ARGS)
 
 test-all: $(DEV_INSTALLED) check
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
+	$(FIRST) $(ARGS)
+	$(REST) $(ARGS)
 
 check: $(DEV_INSTALLED)
 	$(BIN)/ruff check .

@@ -39,9 +39,9 @@ import torch  # noqa: E402
 from bench.trainers import lean, ours, shapes, stock  # noqa: E402
 from lmft import machine  # noqa: E402
 from lmft.bases import resolve_base  # noqa: E402
-from lmft.train.fast.compiling import missing_compiler  # noqa: E402
 from lmft.train.planning.flops import flops_per_token, peak_flops  # noqa: E402
 from lmft.train.planning.shape import shape_of  # noqa: E402
+from lmft.train.planning.speed import missing_compiler  # noqa: E402
 from lmft.train.recipe import Lora  # noqa: E402
 
 # bars: times stock TRL in bf16, by shape and format.

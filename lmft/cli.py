@@ -6,27 +6,38 @@ import enum
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from lmft.cli_access import keys_app, projects_app, webhooks_app
+from lmft.cli_db import app as db_app
+from lmft.cli_jobs import jobs_app, run_worker
+from lmft.cli_pretrain import run_pretrain
+from lmft.console import console as _console
 from lmft.errors import LmftError, Stopped
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 app = typer.Typer(
     help="Turn a small pile of your own text into a narrator or character to play with.",
     no_args_is_help=True,
     add_completion=False,
+    # Its markup would take `[default: ...]` for markup and leave it out.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="The adapters you have trained.", no_args_is_help=True)
+models_app = typer.Typer(
+    help="The adapters you have trained.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(models_app, name="models")
-corpus_app = typer.Typer(help="Text compiled for training.", no_args_is_help=True)
+corpus_app = typer.Typer(
+    help="Text compiled for training.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(corpus_app, name="corpus")
-keys_app = typer.Typer(help="API keys of the server.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+app.add_typer(db_app, name="db")
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(projects_app, name="projects")
+app.add_typer(webhooks_app, name="webhooks")
 
 Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 [default: 8321].")
@@ -144,6 +155,9 @@ def serve(
         int, typer.Option(min=1, max=256, help="Adapters in one batch; more take turns.")
     ] = 4,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="The HTTP API only.")] = False,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Train no jobs; `lmft worker` does so elsewhere.")
+    ] = False,
     log_prompts: Annotated[
         bool,
         typer.Option("--log-prompts", help="Write prompts and replies to the request log too."),
@@ -159,7 +173,13 @@ def serve(
     first = str(chosen(model).id) if model else None
     print(f"Starting on http://{host}:{port}/ (Ctrl-C stops it)", flush=True)
     command = server_command(
-        port, host=host, model=first, ui=not no_ui, memory_gib=memory_gib, slots=slots
+        port,
+        host=host,
+        model=first,
+        ui=not no_ui,
+        worker=not no_worker,
+        memory_gib=memory_gib,
+        slots=slots,
     )
     command += ["--log-prompts"] if log_prompts else []
     # The server takes this process's place: nothing in between that could leave it behind.
@@ -185,6 +205,10 @@ def doctor() -> None:
     from lmft.doctor import report
 
     report(_console())
+
+
+app.command("pretrain")(run_pretrain)
+app.command("worker")(run_worker)
 
 
 @corpus_app.command("build")
@@ -283,64 +307,6 @@ def roll_back_model(
     from lmft.deploying import rollback
 
     rollback(model, _console())
-
-
-@keys_app.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="What it is for; letters, digits, . - _.")],
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What it may: inference, models:read, models:write, metrics, pages; repeatable "
-            "[default: inference, models:read]."
-        ),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only this model: an adapter's id or key for one version, its name or "
-            "ft:BASE:ORG:NAME for all; repeatable [default: all]."
-        ),
-    ] = None,
-    requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
-    tokens_per_minute: Annotated[
-        int | None, typer.Option(min=1, help="Of prompts and answers together.")
-    ] = None,
-    concurrent: Annotated[
-        int | None, typer.Option(min=1, help="Requests at the same time.")
-    ] = None,
-) -> None:
-    """Make a key. It is shown once; from the first one on, the server asks for keys."""
-    from lmft.store.keys import Limits
-    from lmft.store.shown import create
-
-    limits = Limits(requests_per_minute, tokens_per_minute, concurrent)
-    create(name, scope or (), model or (), limits, _console())
-
-
-@keys_app.command("list")
-def list_keys() -> None:
-    """All keys there ever were, with their last four characters."""
-    from lmft.store.shown import list_shown
-
-    list_shown(_console())
-
-
-@keys_app.command("revoke")
-def revoke_key(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None:
-    """Make a key worthless, for good; a running server refuses it within a second."""
-    from lmft.store.shown import revoke
-
-    revoke(name, _console())
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    from lmft.train.processes import is_main
-
-    # An id such as ft:llama:me holds what rich takes for an emoji.
-    return Console(quiet=not is_main(), emoji=False)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from lmft.device.records import Serving
 from lmft.device.registered import living
-from lmft.errors import EngineError, NotFoundError, ProbeFailedError
+from lmft.errors import EngineError, InputError, NotFoundError, ProbeFailedError
 from lmft.ids import is_alias
 from lmft.registry.adapters import Adapter, get_adapter, verify
 from lmft.store.database import open_store
@@ -21,11 +21,10 @@ _POLL_SECONDS = 0.1
 
 def what_next(adapter: Adapter) -> str:
     """A line for who has just trained it."""
-    play = f"Play it: lmft play {adapter.id.key}"
+    key = adapter.id.key
     if living(Serving):
-        back = f"lmft models rollback {adapter.id.suffix}"
-        return f"{play}    The running server makes it live as {adapter.id.alias}; back: {back}"
-    return f"{play}    Serve it: lmft serve --model {adapter.id.key}"
+        return f"Play it: lmft play {key}    The running server makes it live as {adapter.id.alias}"
+    return f"Play it: lmft play {key}    Serve it: lmft serve --model {key}"
 
 
 def deploy(model: str, console: Console) -> None:
@@ -35,9 +34,9 @@ def deploy(model: str, console: Console) -> None:
         model: an id or a key, or a name for the newest version that has it.
 
     Raises:
-        NotFoundError, AdapterCorruptError: nothing is wanted then. See `_fulfil`.
+        NotFoundError, AdapterCorruptError, InputError: nothing is wanted then. See `_fulfil`.
     """
-    _fulfil(Deployments(open_store()), get_adapter(model), "deployed by hand", console)
+    _fulfil(Deployments(open_store()), _version(model), "deployed by hand", console)
 
 
 def rollback(model: str, console: Console) -> None:
@@ -47,10 +46,11 @@ def rollback(model: str, console: Console) -> None:
         model: the alias, its last part, or any version of it.
 
     Raises:
-        NotFoundError: no such alias, or it has only ever meant one version. See `_fulfil`.
+        NotFoundError: no such alias, or it has only ever meant one version.
+        InputError: a checkpoint. See `_fulfil`.
     """
     deployments = Deployments(open_store())
-    alias = model if is_alias(model) else get_adapter(model).id.alias
+    alias = model if is_alias(model) else _version(model).id.alias
     before = deployments.before(alias)
     if before is None:
         raise NotFoundError(
@@ -58,6 +58,16 @@ def rollback(model: str, console: Console) -> None:
             "`lmft models list` shows what there is; `lmft models deploy ID` chooses one.",
         )
     _fulfil(deployments, get_adapter(before), "rolled back", console)
+
+
+def _version(model: str) -> Adapter:
+    found = get_adapter(model)
+    if found.id.is_checkpoint:
+        raise InputError(
+            f"{found.id} is a checkpoint, which no alias can mean.",
+            "Ask for it by its id; any server that runs over this folder serves it.",
+        )
+    return found
 
 
 def _fulfil(deployments: Deployments, adapter: Adapter, reason: str, console: Console) -> None:

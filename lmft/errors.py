@@ -9,9 +9,10 @@
     |   +-- BaseModelError   a base model that is unknown, unsafe or not servable
     |   +-- NotFoundError    no adapter, recipe or model of that name
     |   +-- PortTakenError
+    |   +-- QuotaError       more than a project or a key may use
     +-- MachineError         the machine, not the person; exit code 1
         +-- DiskFullError
-        +-- StoreError       the database of keys and deployments cannot be used
+        +-- StoreError       the database cannot be used
         +-- DivergedError    the loss is no number any more
         +-- EngineMissingError
         +-- EngineError      vLLM did not start, died, or answered nonsense
@@ -93,6 +94,10 @@ class NotFoundError(UserError):
 
 class PortTakenError(UserError):
     code = "port_taken"
+
+
+class QuotaError(UserError):
+    code = "quota_exceeded"
 
 
 class MachineError(LmftError):

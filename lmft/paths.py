@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -41,6 +41,11 @@ def bases_dir() -> Path:
     return home() / "bases"
 
 
+def pretrained_dir() -> Path:
+    """Bases of one's own and the runs that make them: see lmft.pretrain.folder."""
+    return home() / "pretrained"
+
+
 def merged_dir() -> Path:
     """Adapters merged into their bases, by the name of the adapter's directory."""
     return home() / "merged"
@@ -53,6 +58,11 @@ def corpora_dir() -> Path:
 def runs_dir() -> Path:
     """Training runs, finished and not: see lmft.train.durable.runs."""
     return home() / "runs"
+
+
+def jobs_dir() -> Path:
+    """Jobs of the service, a directory each: see lmft.jobs.folder."""
+    return home() / "jobs"
 
 
 def recipes_dir() -> Path:
@@ -122,11 +132,14 @@ def _full(path: Path) -> DiskFullError:
 
 
 @contextlib.contextmanager
-def publishing(target: Path) -> Iterator[Path]:
+def publishing(target: Path, may_appear: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Yield a staging directory beside `target` that becomes `target` by one rename.
 
     Whatever goes wrong inside, nothing half-written stays: the staging directory is removed.
     Every file is fsynced before the rename, so a power cut leaves all or nothing.
+
+    Args:
+        may_appear: called right before the rename; raises to keep `target` from appearing.
 
     Raises:
         DiskFullError: no space left; MachineError: the parent cannot be written, or `target`
@@ -144,6 +157,7 @@ def publishing(target: Path) -> Iterator[Path]:
                     fsync(file)
             fsync(staging)
             staging.chmod(0o755)
+            may_appear()
             _appear(staging, target)
             fsync(target.parent)
     finally:

@@ -11,6 +11,9 @@ PARENT_VARIABLE = "LMFT_PARENT_PID"
 # A random key for the server that a command starts for itself, so that the command gets in where
 # the person has made keys.
 PARENT_KEY_VARIABLE = "LMFT_PARENT_KEY"
+# Two signals to stop that come within this are one stop: whoever stops a service may tell all of
+# its processes, and then their parents tell them too.
+SAME_STOP_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1
 
 

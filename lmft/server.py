@@ -31,6 +31,7 @@ def server_command(
     host: str = "127.0.0.1",
     model: str | None = None,
     ui: bool = True,
+    worker: bool = True,
     memory_gib: float | None = None,
     slots: int | None = None,
 ) -> list[str]:
@@ -38,7 +39,8 @@ def server_command(
     command += ["--model", model] if model else []
     command += [] if memory_gib is None else ["--memory-gib", str(memory_gib)]
     command += [] if slots is None else ["--slots", str(slots)]
-    return command if ui else [*command, "--no-ui"]
+    command += [] if ui else ["--no-ui"]
+    return command if worker else [*command, "--no-worker"]
 
 
 def require_vllm() -> None:
@@ -92,6 +94,15 @@ class Server:
         headers["prefer"] = "wait=300"
         self.http = httpx.Client(base_url=url, headers=headers, timeout=600)
 
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Raises EngineError: the server went away, or what answers there is none of ours."""
+        try:
+            yield
+        except (httpx.TransportError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise EngineError(f"{self.url} does not answer: {reason}.") from error
+
     def wait_ready(self, console: Console) -> None:
         """Show what it does until it can answer.
 
@@ -112,18 +123,21 @@ class Server:
                 time.sleep(_POLL_SECONDS)
 
     def models(self) -> list[dict[str, Any]]:
-        return list(self._json(self.http.get("/v1/models"))["data"])
+        with self._asking():
+            return list(self._json(self.http.get("/v1/models"))["data"])
 
     def complete(self, model: str, prompt: str, **fields: Any) -> str:
         body = {"model": model, "prompt": prompt, **fields}
-        return str(self._json(self.http.post("/v1/completions", json=body))["choices"][0]["text"])
+        with self._asking():
+            answer = self._json(self.http.post("/v1/completions", json=body))
+        return str(answer["choices"][0]["text"])
 
     def play(
         self, model: str, turns: list[dict[str, str]], **fields: Any
     ) -> Iterator[dict[str, Any]]:
         """The events of one turn; see docs/api.md."""
         body = {"model": model, "turns": turns, **fields}
-        with self.http.stream("POST", "/v1/lmft/play", json=body) as response:
+        with self._asking(), self.http.stream("POST", "/v1/lmft/play", json=body) as response:
             if response.status_code != 200:
                 response.read()
                 self._json(response)
@@ -149,7 +163,8 @@ def running_server(port: int, *, model: str | None, ui: bool) -> Iterator[Server
     """A server of our own on loopback, gone when the block ends or this process dies."""
     key = secrets.token_urlsafe(32)
     process = subprocess.Popen(
-        server_command(port, model=model, ui=ui),
+        # Who only plays in a terminal does not mean to train what waits.
+        server_command(port, model=model, ui=ui, worker=ui),
         env={**os.environ, PARENT_VARIABLE: str(os.getpid()), PARENT_KEY_VARIABLE: key},
         # Ctrl-C goes to this process, which ends the server in order.
         start_new_session=True,

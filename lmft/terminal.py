@@ -21,13 +21,16 @@ _HELP = (
 
 def play_in_terminal(name: str, url: str | None, console: Console) -> None:
     """Play `name` on a running server, or on one of our own that ends with the game."""
-    model = name if name == "embedded" else str(chosen(name).id)
+    # On another machine's server it may be an adapter that is not here.
+    model = name if name == "embedded" or url else str(chosen(name).id)
     with _server(model, url, console) as server:
-        entry = next((entry for entry in server.models() if entry["id"] == model), None)
+        entry = _named(server.models(), model)
         if entry is None:
             raise NotFoundError(
-                f"{server.url} does not serve {model}.", "It serves another base; stop it first."
+                f"{server.url} does not serve {model}.",
+                "`lmft models list` there shows what it does.",
             )
+        model = entry["id"]
         console.print(f"[bold]{model}[/]\n[dim]{_HELP}[/]\n", highlight=False)
         Game(server, model, entry["lmft"], console).run()
 
@@ -46,6 +49,17 @@ def _server(model: str, url: str | None, console: Console) -> Iterator[Server]:
         yield server
 
 
+def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    """By its id or alias, by NAME (the alias first, which means the version that is live), or by
+    the key of a version."""
+    # ft:BASE:ORG:NAME, with :KEY and :ckpt-step-N where it is less than all versions.
+    meant = [one for one in entries if name == one["id"] or name in one["id"].split(":")[3:]]
+    nearest = sorted(
+        meant, key=lambda one: (one["id"] != name, one["id"].count(":"), -one["created"])
+    )
+    return nearest[0] if nearest else None
+
+
 class Game:
     """One story at the prompt. The turns are all there is; undo drops some, retry asks again."""
 
@@ -53,6 +67,7 @@ class Game:
         self._server, self._model, self._console = server, model, console
         self._turns: list[dict[str, str]] = []
         self._speakers = facts["speakers"]
+        self._n_opening = 1 if facts["opening"] else 0
         if opening := facts["opening"]:
             self._turns.append({"by": "narrator", "text": opening})
             console.print(Text(opening))
@@ -105,7 +120,7 @@ class Game:
 
     def _before_last_exchange(self) -> list[dict[str, str]]:
         turns = list(self._turns)
-        while len(turns) > 1:
+        while len(turns) > self._n_opening:
             if turns.pop()["by"] == "player":
                 break
         return turns

@@ -61,5 +61,17 @@ install_chromium() {
   fi
   $venv/bin/python -m playwright install chromium || say "no Chromium: the browser tests will be skipped"
 }
-if [ "$extras" = dev ]; then install_chromium; fi
+
+install_postgresql() {
+  command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && return
+  say "installing PostgreSQL for the tests of the database"
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null && return
+  fi
+  say "no PostgreSQL: its tests will be skipped"
+}
+if [ "$extras" = dev ]; then
+  install_chromium
+  install_postgresql
+fi
 say "done"

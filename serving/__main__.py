@@ -13,11 +13,14 @@ import sys
 import uvicorn
 
 from lmft.errors import LmftError
+from lmft.files.limits import max_file_bytes
 from lmft.processes import PARENT_VARIABLE, die_with_parent
 from lmft.server import cannot_listen
+from lmft.store.care import require_whole
 from lmft.store.database import open_store
 from lmft.store.deployments import Deployments
 from lmft.store.keys import Keys
+from serving.engine.process import EngineProcess
 from serving.gateway.access.access import access_to, require_key_beyond_loopback
 from serving.gateway.access.protocol import BoundedHead
 from serving.gateway.app import build_app
@@ -28,6 +31,7 @@ from serving.pool.pool import Pool
 from serving.watch.server import DrainingServer
 from serving.watch.spoken import announce
 from serving.watch.watch import Watch
+from serving.worker import working
 
 DRAIN_SECONDS = 30.0
 HANG_SECONDS = 30.0
@@ -57,6 +61,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--model", help="adapter to have ready; default: the newest")
     parser.add_argument("--base", default="embedded", help="what to serve when there is no adapter")
     parser.add_argument("--no-ui", action="store_true", help="the HTTP API only")
+    parser.add_argument("--no-worker", action="store_true", help="train no jobs here")
     parser.add_argument(
         "--memory-gib",
         type=float,
@@ -90,6 +95,7 @@ def _parse() -> argparse.Namespace:
 async def _serve(options: argparse.Namespace) -> int:
     require_key_beyond_loopback(options.host)
     store = open_store()
+    require_whole(store)
     access = access_to(Keys(store))
     listener = bind(options.host, options.port)
     pool = Pool(
@@ -109,6 +115,7 @@ async def _serve(options: argparse.Namespace) -> int:
         pool,
         watch,
         access,
+        store,
         host=options.host,
         on_engine_end=lambda: _end(server),
     )
@@ -122,6 +129,7 @@ async def _serve(options: argparse.Namespace) -> int:
             base_url=url,
             api_key=access.pages_key,
             login=access.pages_login,
+            max_file_bytes=max_file_bytes(),
         )
     # uvicorn's own bound begins when nothing of the API is running any more: it is for pages.
     config = uvicorn.Config(
@@ -132,14 +140,17 @@ async def _serve(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=5,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    server = DrainingServer(config, watch.drain)
+    server = DrainingServer(config, watch.drain, on_force=EngineProcess.hurry)
     # A command that started it speaks for it.
     speaking = (
         None
         if PARENT_VARIABLE in os.environ
         else asyncio.create_task(announce(pool, watch.drain, url, pages=not options.no_ui))
     )
-    await server.serve(sockets=[listener])
+    # The second signal may come while only the worker is left, which is ended last.
+    with server.capture_signals():
+        async with working(not options.no_worker, server.forced):
+            await server.serve(sockets=[listener])
     if speaking is not None:
         speaking.cancel()
     if pool.failure is not None:

@@ -27,6 +27,9 @@ _HOME = tempfile.TemporaryDirectory(prefix="lmft-tests-")
 os.environ["LMFT_HOME"] = _HOME.name
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.pop("LMFT_API_KEY", None)
+os.environ.pop("LMFT_DATABASE_URL", None)
+
+pytest_plugins = ["tests.postgres"]
 
 # Ten times what the slowest machine seen needs: a hang fails, slowness does not.
 START_SECONDS = 600

@@ -13,34 +13,45 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 
-from ui import text, theme
+from ui import incoming, text, text_train, theme
 from ui.client import Gateway
 from ui.pages.compare import ComparePage
 from ui.pages.play import PlayPage
+from ui.pages.train import TrainPage
 
 USER = "lmft"
-
-
-def build(base_url: str, api_key: str | None) -> gr.Blocks:
-    """The pages, talking to the gateway at `base_url`."""
-    return _pages(Gateway(base_url, api_key))
+MAX_FILE_BYTES = 512 << 20
+# A file that was dropped while its page was being closed stays: looked for so often, kept so long.
+_SWEEP_S, _ABANDONED_S = 600, 3600
 
 
 def mount(
-    app: FastAPI, base_url: str, api_key: str | None, path: str = "/", *, login: bool = True
+    app: FastAPI,
+    base_url: str,
+    api_key: str | None,
+    path: str = "/",
+    *,
+    login: bool = True,
+    max_file_bytes: int = MAX_FILE_BYTES,
 ) -> None:
     """Put the pages on `app`, below `path`.
 
     Call it last: mounted at "/", the pages get every request that no earlier route took, a GET
     on a POST route included. With a key set, the pages ask for it too, because whoever reaches
     them can use the models; `login=False` is for a server that asks before they do.
+
+    Args:
+        max_file_bytes: of a file that is dropped on the Train page.
     """
     gateway = Gateway(base_url, api_key)
     _close_with(app, gateway)
-    _quietly(lambda: _mount(app, gateway, api_key if login else None, path))
+    password = api_key if login else None
+    _quietly(lambda: _mount(app, gateway, password, path, max_file_bytes))
 
 
-def _mount(app: FastAPI, gateway: Gateway, password: str | None, path: str) -> None:
+def _mount(
+    app: FastAPI, gateway: Gateway, password: str | None, path: str, max_file_bytes: int
+) -> None:
     gr.mount_gradio_app(
         app,
         _pages(gateway),
@@ -53,8 +64,7 @@ def _mount(app: FastAPI, gateway: Gateway, password: str | None, path: str) -> N
         auth=(USER, password) if password else None,
         auth_message=text.LOGIN,
         allowed_paths=[],
-        # No page takes a file; this bounds what the upload route, which is always there, takes.
-        max_file_size="1kb",
+        max_file_size=max_file_bytes,
         # Errors that we did not foresee belong in the log, not in the visitor's face.
         show_error=False,
         # Server-side rendering needs Node, and breaks logins (gradio#11008).
@@ -63,7 +73,7 @@ def _mount(app: FastAPI, gateway: Gateway, password: str | None, path: str) -> N
         pwa=False,
         mcp_server=False,
         theme=theme.theme(),
-        css_paths=[theme.STYLE],
+        css_paths=theme.STYLES,
         head=theme.head(),
     )
 
@@ -74,13 +84,19 @@ def _pages(gateway: Gateway) -> gr.Blocks:
     # After each event Gradio 6.31 sums up its last 10 000 with pandas, for a dashboard that is
     # off here. It has no option for it, only this.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(sys.maxsize))
-    blocks = gr.Blocks(title=text.TITLE, analytics_enabled=False)
+    incoming.keep_private()
+    blocks = gr.Blocks(
+        title=text.TITLE, analytics_enabled=False, delete_cache=(_SWEEP_S, _ABANDONED_S)
+    )
     with blocks:
         gr.Navbar(main_page_name=text.PLAY)
         PlayPage(blocks, gateway)
     with blocks.route(text.COMPARE, "/compare"):
         gr.Navbar(main_page_name=text.PLAY)
         ComparePage(blocks, gateway)
+    with blocks.route(text_train.TRAIN, "/train"):
+        gr.Navbar(main_page_name=text.PLAY)
+        TrainPage(blocks, gateway)
     # The engine does the admission: Gradio's default of one at a time would make the second
     # visitor wait for the first.
     return blocks.queue(default_concurrency_limit=None, api_open=False)

@@ -12,6 +12,7 @@ from contextlib import aclosing
 
 from ui.events import Delta, Done, Event, Opened, PlayerSaid, Readiness
 from ui.models import Model
+from ui.training.client import Jobs
 from ui.transport import Transport, connection_lost
 
 # A model that sleeps loads at its first request, so the first byte may take minutes.
@@ -25,10 +26,7 @@ class Gateway:
         self, base_url: str, api_key: str | None = None, *, silence_s: float = STREAM_SILENCE_S
     ) -> None:
         self._transport = Transport(base_url, api_key, silence_s)
-
-    @property
-    def base_url(self) -> str:
-        return self._transport.base_url
+        self.jobs = Jobs(self._transport)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -46,8 +44,12 @@ class Gateway:
         body = await self._transport.get("/v1/models")
         entries = body.get("data") or []
         # An alias is one of the versions under another name.
+        means = {entry["id"]: (entry.get("lmft") or {}).get("alias_of") for entry in entries}
+        aliases = {version: alias for alias, version in means.items() if version}
         return [
-            Model.parse(entry) for entry in entries if not (entry.get("lmft") or {}).get("alias_of")
+            Model.parse(entry, alias=aliases.get(entry["id"], ""))
+            for entry in entries
+            if not means[entry["id"]]
         ]
 
     async def play(

@@ -9,3 +9,9 @@ document.addEventListener("keydown", (event) => {
     if (event.target.closest?.("#compare-prompt")) press("compare-run");
   }
 });
+
+// A browser keeps one story, whichever tab told it last. This event comes from other tabs only.
+window.addEventListener("storage", (event) => {
+  const warning = document.getElementById("other-tab");
+  if (warning && event.key === "lmft-story") warning.hidden = false;
+});

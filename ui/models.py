@@ -19,6 +19,10 @@ class Speakers(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
+    """Attributes:
+    alias: under which it is live, if it is.
+    """
+
     id: str
     kind: str = "base"
     base: str = ""
@@ -27,9 +31,10 @@ class Model:
     opening: str = ""
     sampler: Mapping[str, float] = field(default_factory=dict)
     speakers: Speakers | None = None
+    alias: str = ""
 
     @classmethod
-    def parse(cls, entry: Mapping[str, Any]) -> Model:
+    def parse(cls, entry: Mapping[str, Any], alias: str = "") -> Model:
         """From the server's JSON; what it leaves out gets a harmless default."""
         extra = entry.get("lmft") or {}
         kind = str(extra.get("kind") or "base")
@@ -46,6 +51,7 @@ class Model:
             opening=str(extra.get("opening") or ""),
             sampler=extra.get("sampler") or {},
             speakers=speakers,
+            alias=alias,
         )
 
     @property
@@ -57,8 +63,9 @@ class Model:
         """A name for people; the exact id stays visible in what the server echoes."""
         if self.is_base:
             return text.BASE_LABEL.format(name=self.id)
+        # ft:BASE:ORG:NAME:KEY, of a checkpoint with its step besides.
         parts = self.id.split(":")
-        name, short = (parts[-2], parts[-1]) if len(parts) >= 3 else (self.id, "")
+        name, short = (parts[3], " ".join(parts[4:])) if len(parts) >= 5 else (self.id, "")
         made = datetime.fromtimestamp(self.created)
         label = text.ADAPTER_LABEL.format(
             name=name, short=short, date=f"{made.day} {made:%b %Y}", base=self.base

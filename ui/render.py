@@ -7,6 +7,7 @@ heading, and would parse a model's HTML. Text is text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 
 from ui import text
@@ -77,12 +78,24 @@ def weights(adapter: str) -> str:
     return text.BASE_WEIGHTS if adapter == "base" else text.ADAPTER_WEIGHTS.format(hash=adapter)
 
 
-def notice(sentence: str, *, alarm: bool = True) -> str:
-    """Something the person should know; an alarm is read out at once."""
+def notice(sentence: str, *, alarm: bool = True, lines: Sequence[str] = ()) -> str:
+    """Something the person should know, and its details; an alarm is read out at once."""
     if not sentence:
         return ""
     role = "alert" if alarm else "note"
-    return f'<div class="notice" role="{role}" data-testid="notice">{_prose(sentence)}</div>'
+    listed = "".join(f"<li>{_prose(line)}</li>" for line in lines)
+    said = _prose(sentence) + (f"<ul>{listed}</ul>" if listed else "")
+    return f'<div class="notice" role="{role}" data-testid="notice">{said}</div>'
+
+
+def other_tab(sentence: str) -> str:
+    """A warning that keys.js shows once another tab has this one's story open."""
+    return f'<div class="notice" role="alert" id="other-tab" hidden>{_prose(sentence)}</div>'
+
+
+def says(sentence: str) -> str:
+    """A plain paragraph of ours."""
+    return f'<p class="says">{_prose(sentence)}</p>' if sentence else ""
 
 
 def announcement(sentence: str) -> str:

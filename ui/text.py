@@ -43,6 +43,10 @@ STORY_EMPTY = "Nothing is written yet. Type the first line below."
 CHAT_EMPTY = "Nobody has spoken yet. Say something to {name}."
 MODES = [("Do", "do"), ("Say", "say"), ("Story", "story")]
 MODE = "Your words are"
+OTHER_TAB = (
+    "This story is open in another tab too, and the tab that plays last keeps it. Reload this page "
+    "to go on from what the other has."
+)
 BOX = "Your turn"
 BOX_CHAT = "{name} says"
 BOX_HINT = "Enter sends; empty goes on"
@@ -74,6 +78,7 @@ TTFT = "first words after {seconds:.2f} s"
 WRITING = "Writing…"
 IDLE = "Nothing asked yet."
 FAILED = "No answer."
+GONE_MODEL = "{gone} is not here any more: {model} goes on from here."
 OTHER_MODEL = "You asked for {asked}, but {model} answered."
 STOPPED_EMPTY = "Stopped before the first word; your text is back in the box."
 EMPTY_REPLY = "The model had nothing to say. Try again, perhaps with another seed."

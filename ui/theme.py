@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.themes.utils import colors, fonts
 
 HERE = Path(__file__).parent
-STYLE = HERE / "style.css"
+STYLES = [HERE / "style.css", HERE / "train.css"]
 KEYS = HERE / "keys.js"
 
 PAPER, PAPER_DARK = "#faf8f3", "#171614"
@@ -49,5 +49,5 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """The few keys that Gradio has no option for."""
+    """The few keys and events that Gradio has no option for."""
     return f"<script>{KEYS.read_text(encoding='utf-8')}</script>"

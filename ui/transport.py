@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -40,14 +40,33 @@ class Transport:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def get(self, path: str, *, also: int | None = None) -> dict[str, Any]:
+    async def get(
+        self, path: str, params: Mapping[str, str | int] | None = None, *, also: int | None = None
+    ) -> dict[str, Any]:
         """The JSON of a 200, or of the status `also`, which is an answer too."""
         async with self._one_error(ASK_S):
-            response = await self._http.get(path)
-        body = _object(response.content)
-        if response.status_code not in (httpx.codes.OK, also) or "error" in body:
-            raise _refusal(response)
-        return body
+            response = await self._http.get(path, params=params)
+        return _answer(response, also)
+
+    async def ask(
+        self, path: str, body: Mapping[str, Any] | None = None, *, once: str = ""
+    ) -> dict[str, Any]:
+        """POST, one JSON object in answer. Args: once: a key; two requests with it count as one."""
+        headers = {"Idempotency-Key": once} if once else {}
+        async with self._one_error(ASK_S):
+            response = await self._http.post(path, json=body, headers=headers)
+        return _answer(response)
+
+    async def upload(
+        self, path: str, name: str, content: BinaryIO, fields: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """POST a form with a file, read as it is sent: a large one takes no memory."""
+        timeout = httpx.Timeout(self._silence_s, connect=ASK_S, pool=None)
+        async with self._one_error(self._silence_s):
+            response = await self._http.post(
+                path, data=dict(fields), files={"file": (name, content)}, timeout=timeout
+            )
+        return _answer(response)
 
     async def post(
         self, path: str, body: Mapping[str, Any]
@@ -96,6 +115,14 @@ class Transport:
 
 def connection_lost() -> GatewayError:
     return GatewayError(text.CONNECTION_LOST, "connection_lost")
+
+
+def _answer(response: httpx.Response, also: int | None = None) -> dict[str, Any]:
+    body = _object(response.content)
+    # A job that failed says so in a field of its own; an error has nothing beside it.
+    if response.status_code not in (httpx.codes.OK, also) or set(body) == {"error"}:
+        raise _refusal(response)
+    return body
 
 
 def _object(raw: bytes | str) -> dict[str, Any]:

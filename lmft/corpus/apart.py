@@ -22,7 +22,12 @@ _MAX_QUOTING_SHARE = 0.25
 
 
 def split_apart(
-    compiled: Spool, share: float, repeats: Repeats, findings: Findings, progress: Progress
+    compiled: Spool,
+    share: float,
+    repeats: Repeats,
+    findings: Findings,
+    progress: Progress,
+    given: set[int] | None = None,
 ) -> tuple[set[int], SplitBy]:
     """Hold out documents that do not stand, word for word, on the other side too.
 
@@ -34,9 +39,11 @@ def split_apart(
     Raises:
         CorpusError: whatever is held out stands whole on the other side.
     """
-    held, split_by = first_choice = split_spool(compiled, share)
+    held, split_by = first_choice = (
+        split_spool(compiled, share) if given is None else (given, "document")
+    )
     barred: set[int] = set()
-    for attempt in range(_MAX_ATTEMPTS):
+    for attempt in range(_MAX_ATTEMPTS if given is None else 0):
         progress("checking the split", attempt, _MAX_ATTEMPTS)
         if not (leaking := _leaking(compiled, held)):
             return held, split_by
@@ -63,6 +70,24 @@ def split_apart(
             "held-out loss will look better than it is"
         )
     return held, split_by
+
+
+def given_side(compiled: Spool, name: str) -> set[int]:
+    """What came from the input folder of that name.
+
+    Raises:
+        CorpusError: nothing on one of the two sides.
+    """
+    found = {
+        index for index, document in compiled.documents() if document.source.startswith(f"{name}/")
+    }
+    if not found or len(found) == sum(compiled.alive):
+        missing = "training" if found else name
+        raise CorpusError(
+            f"Nothing is left of the {missing} files: empty, or all repeated in the others.",
+            "Give other text.",
+        )
+    return found
 
 
 def _leaking(compiled: Spool, held: set[int]) -> dict[int, float]:

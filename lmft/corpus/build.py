@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lmft.corpus.apart import split_apart
+from lmft.corpus.apart import given_side, split_apart
 from lmft.corpus.cast import Cast, choose_cast
 from lmft.corpus.convert import convert, cut_finer, needs_finer_parts
 from lmft.corpus.describe import Outcome, describe
@@ -37,6 +37,8 @@ class Settings:
         heldout_share: the share of bytes kept for measuring, in (0, 0.5].
         model_plays, you_play: speakers' names, for logs and scripts.
         skip_bad: leave bad rows and files out (listed) instead of refusing all.
+        heldout_input: name of the folder, one of several inputs, that is held out as it is,
+            whatever the share.
     """
 
     kind: Kind | Literal["auto"] = "auto"
@@ -44,6 +46,7 @@ class Settings:
     model_plays: str | None = None
     you_play: str | None = None
     skip_bad: bool = False
+    heldout_input: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.heldout_share <= 0.5:
@@ -92,7 +95,10 @@ def build_corpus(
         if needs_finer_parts(compiled):
             cut_finer(compiled, finer)
             compiled = finer
-        held, split_by = split_apart(compiled, settings.heldout_share, repeats, findings, progress)
+        chosen = given_side(compiled, settings.heldout_input) if settings.heldout_input else None
+        held, split_by = split_apart(
+            compiled, settings.heldout_share, repeats, findings, progress, chosen
+        )
         outcome = _write(compiled, held, directory, progress)
     info = describe(
         gathered, findings, settings.heldout_share, kind, cast, split_by, outcome, repeats

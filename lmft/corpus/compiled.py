@@ -8,35 +8,65 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lmft import paths
 from lmft.corpus.build import Settings, build_corpus, no_progress
 from lmft.corpus.gather import Progress
 from lmft.corpus.info import FILE_NAME, CorpusInfo
+from lmft.corpus.source import SourceFile, find_sources
 from lmft.corpus.store import FILES, Corpus, is_compiled, load_corpus
 from lmft.errors import InputError
 
 _HASH_CHARACTERS = 12
 
 
-def corpus_for(data: Path, settings: Settings, progress: Progress = no_progress) -> Corpus:
+def corpus_for(
+    data: Path,
+    settings: Settings,
+    progress: Progress = no_progress,
+    *,
+    heldout: Path | None = None,
+) -> Corpus:
     """Load `data` if it is compiled (`settings` are its own then), else compile it and keep it.
+
+    Args:
+        heldout: text of its own to measure with, instead of a share of `data`.
 
     Raises:
         InputError, CorpusError: see lmft.corpus.build.
     """
-    if is_compiled(data):
+    inputs: list[Path | SourceFile] = [data]
+    if heldout is not None:
+        for path in (data, heldout):
+            if is_compiled(path):
+                raise InputError(
+                    f"{path} is a compiled corpus, which has a held-out side of its own.",
+                    "Leave heldout out, or give the text itself of both.",
+                )
+        inputs = [*_named(data, "train"), *_named(heldout, "heldout")]
+        settings = replace(settings, heldout_input="heldout")
+    elif is_compiled(data):
         return load_corpus(data)
     home = paths.corpora_dir()
     with paths.disk_errors(home), _made(home), paths.scratch(home) as scratch:
         made = scratch / "corpus"
         made.mkdir()
-        info = build_corpus([data], made, settings, progress)
+        info = build_corpus(inputs, made, settings, progress)
         # What is there under this hash may tell of other files with the same text.
         kept = home / info.hash[:_HASH_CHARACTERS]
         paths.replace(made, kept)
     return load_corpus(kept)
+
+
+def _named(path: Path, side: str) -> list[SourceFile]:
+    """The files of one side, under a name that tells it from the other."""
+    siblings: list[SourceFile] = []
+    siblings += [
+        SourceFile(file.path, f"{side}/{file.name}", siblings) for file in find_sources([path])
+    ]
+    return siblings
 
 
 @contextlib.contextmanager

@@ -70,13 +70,10 @@ class Findings:
 
     @property
     def notes(self) -> list[str]:
-        """The first MAX_NOTES_KEPT of what was changed or assumed."""
-        return list(islice(self._notes, MAX_NOTES_KEPT))
-
-    @property
-    def n_notes(self) -> int:
-        """How many there are, those not in `notes` included."""
-        return len(self._notes)
+        """The first MAX_NOTES_KEPT of what was changed or assumed, and how many more there are."""
+        more = len(self._notes) - MAX_NOTES_KEPT
+        kept = list(islice(self._notes, MAX_NOTES_KEPT))
+        return [*kept, f"... and {more} more"] if more > 0 else kept
 
     def fault(
         self, file: str, message: str, *, line: int | None = None, byte: int | None = None

@@ -14,6 +14,7 @@ from lmft.dataset.checks import Checks, leaks
 from lmft.dataset.count import count_tokens
 from lmft.dataset.encode import Encoder
 from lmft.dataset.examples import Examples
+from lmft.dataset.naming import text_at
 from lmft.errors import CorpusError
 from lmft.format.contract import Speakers
 
@@ -80,11 +81,12 @@ class Preflight:
     warnings: tuple[str, ...] = ()
 
     def require(self, where: str) -> None:
-        """Raises CorpusError with every reason at once."""
+        """Raises CorpusError with every reason at once. Args: where: see lmft.dataset.naming."""
         if self.refusals:
             count = len(self.refusals)
+            noun = "reason" if count == 1 else "reasons"
             raise CorpusError(
-                f"{where} must not be trained on, {count} reason{'s' if count > 1 else ''}: "
+                f"{text_at(where)} must not be trained on, {count} {noun}: "
                 f"{'; '.join(self.refusals)}.",
                 "Mend the text and compile it again.",
             )

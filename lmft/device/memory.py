@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,20 @@ from lmft.device.registered import living
 from lmft.errors import UserError
 
 LIMIT_VARIABLE = "LMFT_MEMORY_GIB"
+
+
+_later: ContextVar[bool] = ContextVar("later", default=False)
+
+
+@contextlib.contextmanager
+def once_trainings_are_done() -> Iterator[None]:
+    """Inside, `available` reckons as if the trainings of this moment were over: for what is only
+    planned now, and will be trained after them."""
+    before = _later.set(True)
+    try:
+        yield
+    finally:
+        _later.reset(before)
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,7 @@ def available(kind: str) -> Available:
     if kind == "cpu":
         free -= sum(max(0, one.need_bytes - held_bytes([one.pid])) for one in others)
     in_their_place = free + sum(one.engine_bytes for one in servers)
-    in_their_place += sum(one.need_bytes for one in others if one.alone)
+    in_their_place += sum(one.need_bytes for one in others if one.alone or _later.get())
     if kind == "cuda":
         in_their_place = min(in_their_place, machine.gpus()[0].total_bytes)
     return Available(max(1, free), max(1, in_their_place))

@@ -1,4 +1,5 @@
-"""Held-out loss in nats per byte: comparable across tokenizers, bases and corpora."""
+"""Held-out loss in nats per byte: comparable across tokenizers, bases and corpora; and how many
+tokens the model had right."""
 
 from __future__ import annotations
 
@@ -13,10 +14,21 @@ from lmft.dataset.encode import Encoded, Encoder
 _BATCH_TOKENS = 4096
 
 
-def heldout_nats_per_byte(
+class Heldout(NamedTuple):
+    """Attributes:
+    nats_per_byte: sum of -ln p over the documents' trained tokens, divided by those tokens' share
+        of bytes.
+    token_accuracy: the share of those tokens that were the likeliest in their place.
+    """
+
+    nats_per_byte: float
+    token_accuracy: float
+
+
+def score_heldout(
     model: Any, documents: Sequence[Encoded], encoder: Encoder, window_tokens: int
-) -> float:
-    """Sum of -ln p over the documents' trained tokens, divided by those tokens' share of bytes.
+) -> Heldout:
+    """Score the documents' trained tokens.
 
     Every trained token is scored once, after the token that a document starts with and at most
     `window_tokens` - 1 tokens of its own document; end-of-text itself is not scored. For a
@@ -27,10 +39,11 @@ def heldout_nats_per_byte(
         model: with lmft.train.fast installed.
         window_tokens: at least 2.
     """
-    nats, n_bytes = 0.0, 0.0
+    nats, n_right, n_tokens, n_bytes = 0.0, 0.0, 0, 0.0
     for document in documents:
         words = document.ids != encoder.eos_id
         n_counted = int((words & document.trained).sum())
+        n_tokens += n_counted
         n_bytes += document.n_bytes * n_counted / max(1, int(words.sum()))
     windows = [
         window for document in documents for window in _windows(document, encoder, window_tokens)
@@ -40,10 +53,12 @@ def heldout_nats_per_byte(
     model.eval()
     try:
         for batch in _batches(windows):
-            nats += _score(model, batch, encoder)
+            batch_nats, batch_right = _score(model, batch, encoder)
+            nats += batch_nats
+            n_right += batch_right
     finally:
         model.train(was_training)
-    return nats / max(n_bytes, 1.0)
+    return Heldout(nats / max(n_bytes, 1.0), n_right / max(n_tokens, 1))
 
 
 class _Window(NamedTuple):
@@ -82,8 +97,11 @@ def _batches(windows: Sequence[_Window]) -> Iterator[Sequence[_Window]]:
 
 
 @torch.no_grad()
-def _score(model: Any, windows: Sequence[_Window], encoder: Encoder) -> float:
-    """Summed nats of some windows, padded on the right, where causal attention never looks."""
+def _score(model: Any, windows: Sequence[_Window], encoder: Encoder) -> list[float]:
+    """Summed nats of some windows, and how many tokens of them were the likeliest.
+
+    Padded on the right, where causal attention never looks.
+    """
     shape = (len(windows), windows[-1].n_tokens)
     ids_BT, scored_BT = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.bool_)
     for ids, scored, (document, begin, done, end, starts) in zip(
@@ -95,9 +113,10 @@ def _score(model: Any, windows: Sequence[_Window], encoder: Encoder) -> float:
         scored &= ids != encoder.eos_id
     rows, columns = np.nonzero(scored_BT[:, 1:])
     device = next(model.parameters()).device
-    nats = model(
+    found_2: torch.Tensor = model(
         input_ids=torch.from_numpy(ids_BT).to(device),
         picked=torch.from_numpy(rows * shape[1] + columns).to(device),
         targets=torch.from_numpy(ids_BT[rows, columns + 1]).to(device),
+        counted=True,
     )
-    return float(nats)
+    return found_2.tolist()

@@ -154,7 +154,8 @@ def write_manifest(
 
 
 def list_adapters() -> list[Adapter]:
-    """All readable adapters, newest first; directories that are none are passed over."""
+    """All readable adapters and checkpoints, newest first; directories that are none are passed
+    over."""
     found = []
     for directory in paths.adapters_dir().glob("[!.]*"):
         try:
@@ -166,6 +167,8 @@ def list_adapters() -> list[Adapter]:
 
 def get_adapter(text: str) -> Adapter:
     """The adapter of an id (`ft:...`) or a key; of a suffix, the newest one that has it.
+
+    A checkpoint is found by its id only.
 
     Raises:
         NotFoundError: none; AdapterCorruptError: there, but unreadable.
@@ -179,11 +182,23 @@ def get_adapter(text: str) -> Adapter:
                 return adapter
         raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
     matches = [
-        adapter for adapter in list_adapters() if text in (adapter.id.suffix, adapter.id.key)
+        adapter
+        for adapter in list_adapters()
+        if text in (adapter.id.suffix, adapter.id.key) and not adapter.id.is_checkpoint
     ]
     if not matches:
         raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
     return matches[0]
+
+
+def checkpoints_of(final: ids.AdapterId) -> list[Adapter]:
+    """The readable checkpoints of a version, oldest first, whether it is there itself or not."""
+    found = [
+        adapter
+        for adapter in list_adapters()
+        if adapter.id.step is not None and final.checkpoint(adapter.id.step) == adapter.id
+    ]
+    return sorted(found, key=lambda adapter: adapter.id.step or 0)
 
 
 def verify(adapter: Adapter) -> None:

@@ -12,12 +12,20 @@ from lmft.train.servable import in_words, service_of
 
 
 def model_card(
-    adapter_id: AdapterId, base: Base, recipe: Recipe, corpus: CorpusInfo, training: Training
+    adapter_id: AdapterId,
+    base: Base,
+    recipe: Recipe,
+    corpus: CorpusInfo,
+    training: Training,
+    remark: str = "",
 ) -> str:
+    """Args: remark: `WHAT: TEXT`, of what is not a whole run."""
     over = f"{base.name} ({base.architecture}, {base.n_parameters / 1e6:.1f}M parameters)"
     change = training.heldout_after / training.heldout_before - 1
     began = recipe.continue_from or "a fresh LoRA"
     measured = "" if recipe.method == "sft" else " of the chosen answers"
+    what, _, said = remark.partition(": ")
+    row = f"\n| {what} | {said} |" if remark else ""
     return f"""# {adapter_id}
 
 A LoRA adapter (rank {recipe.lora.rank}, all linear layers) that teaches {base.name} \
@@ -30,7 +38,7 @@ a {recipe.format.kind} format, trained with lmft.
 | method | {recipe.method}, from {began} |
 | corpus | {corpus.summary()} |
 | training | {training.steps} steps, {training.tokens:,} tokens, {training.seconds:.0f} s \
-on {training.device}{_cost(training)} |
+on {training.device}{_cost(training)} |{row}
 | held-out loss{measured} | {training.heldout_before:.4f} before, \
 {training.heldout_after:.4f} after, in nats per byte ({change:+.1%}) |
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lmft.registry.adapters import Adapter, list_adapters, verify
+from lmft.registry.adapters import Adapter, checkpoints_of, list_adapters, verify
 from lmft.registry.traffic import WINDOWS, Summary, Traffic
 from lmft.registry.traffic_files import read_traffic
 
@@ -57,6 +57,8 @@ def show(adapter: Adapter, console: Console) -> None:
         "corpus": manifest.corpus_hash[:16],
         "weights": f"{manifest.adapter_hash[:16]} (all files verified)",
     }
+    if kept := [str(one.id) for one in checkpoints_of(adapter.id)]:
+        facts["kept"] = ", ".join(kept)
     for label, value in facts.items():
         console.print(f"[bold]{label:>{_LABEL_WIDTH}}[/]  ", Text(value), sep="", soft_wrap=True)
     if traffic := read_traffic(str(adapter.id)):

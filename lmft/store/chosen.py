@@ -5,14 +5,14 @@ from __future__ import annotations
 from lmft.errors import NotFoundError
 from lmft.ids import is_alias
 from lmft.registry.adapters import Adapter, get_adapter, list_adapters
-from lmft.store.database import open_store, store_file
+from lmft.store.database import open_store, store_exists
 from lmft.store.deployments import Deployments
 
 
 def live_versions() -> dict[str, str]:
     """alias -> id of the version it means; nothing where no server has ever run."""
     # A command that only looks makes no database.
-    if not store_file().exists():
+    if not store_exists():
         return {}
     store = open_store()
     try:
@@ -34,7 +34,9 @@ def chosen(text: str) -> Adapter:
         if text != found.id.suffix:
             return found
         alias = found.id.alias
-    versions = [one for one in list_adapters() if one.id.alias == alias]
+    versions = [
+        one for one in list_adapters() if one.id.alias == alias and not one.id.is_checkpoint
+    ]
     if not versions:
         raise NotFoundError(f"No adapter {text}.", "`lmft models list` shows what there is.")
     live = live_versions().get(alias)

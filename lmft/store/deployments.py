@@ -12,6 +12,7 @@ The database holds at most one wanted and one live row an alias.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +130,36 @@ class Deployments:
                 table.c.adapter == adapter_id,
                 table.c.state != "forgotten",
             )
+
+    def go_back(
+        self, alias: str, adapter_id: str, reason: str, there: Collection[str]
+    ) -> str | None:
+        """`forget`; where it was live, the version before it is live again in the same breath.
+        Open wishes stay: going back is none of those that give way to a newer one.
+
+        Args:
+            there: the adapters that are on the disk.
+
+        Returns:
+            What the alias means now, if that is another one.
+        """
+        now = int(time.time())
+        with self._store.writing() as connection:
+            live = select(table.c.adapter).where(table.c.alias == alias, table.c.state == "live")
+            was_live = connection.scalar(live) == adapter_id
+            this = table.c.adapter == adapter_id
+            _move(connection, "forgotten", "", this, table.c.state != "forgotten")
+            before = connection.scalar(
+                select(table.c.adapter)
+                .where(table.c.alias == alias, table.c.state == "retired")
+                .order_by(table.c.id.desc())
+                .limit(1)
+            )
+            if not was_live or before not in there:
+                return None
+            row = {"alias": alias, "adapter": before, "reason": reason, "state": "live"}
+            connection.execute(insert(table).values(**row, wanted_at=now, changed_at=now))
+            return str(before)
 
     def _all(self, query: Select[Any]) -> list[Deployment]:
         with self._store.reading() as connection:

@@ -19,7 +19,8 @@ from sqlalchemy.exc import IntegrityError
 from lmft.errors import InputError, NotFoundError
 from lmft.store.database import Store
 from lmft.store.key_rules import check
-from lmft.store.tables import key_models, key_scopes
+from lmft.store.projects import DEFAULT_PROJECT, numbered
+from lmft.store.tables import key_models, key_scopes, projects
 from lmft.store.tables import keys as table
 
 DEFAULT_SCOPES = ("inference", "models:read")
@@ -35,11 +36,14 @@ class Limits:
     Attributes:
         tokens_per_minute: of prompts and answers together.
         concurrent: requests that are answered at the same time.
+        active_jobs: fine-tuning jobs that have not ended. jobs_per_day: made in 24 hours.
     """
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent: int | None = None
+    active_jobs: int | None = None
+    jobs_per_day: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,14 @@ class Key:
 
     Attributes:
         ending: its last characters, to tell keys apart.
-        models: ids and aliases it is limited to; empty for all models.
+        models: ids and aliases it is limited to; empty for all models of its project.
         created_at, revoked_at: Unix seconds.
     """
 
     id: int
     name: str
+    project_id: int
+    project: str
     sha256: str
     ending: str
     scopes: frozenset[str]
@@ -78,7 +84,7 @@ class Keys:
     """The keys of a store."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
 
     def create(
         self,
@@ -86,23 +92,26 @@ class Keys:
         scopes: Collection[str] = DEFAULT_SCOPES,
         models: Collection[str] = (),
         limits: Limits | None = None,
+        project: str = DEFAULT_PROJECT,
     ) -> tuple[Key, str]:
         """A new key: what may be known of it, and the key itself, which nobody can read again.
 
         Raises:
             InputError: a name, scope, model or limit that cannot be, or a name that is taken.
+            NotFoundError: there is no such project.
         """
         limits = limits or Limits()
-        check(name, scopes, models, vars(limits))
+        check(name, scopes, models, vars(limits), project)
         secret = PREFIX + secrets.token_urlsafe(_BITS // 8)
-        row = {
+        row: dict[str, Any] = {
             "name": name,
             "sha256": fingerprint(secret),
             "ending": secret[-_ENDING:],
             "created_at": int(time.time()),
             **vars(limits),
         }
-        with self._store.writing() as connection:
+        with self.store.writing() as connection:
+            row["project"] = numbered(connection, project)
             try:
                 made = connection.execute(insert(table).values(row).returning(table.c.id))
                 number = made.scalar_one()
@@ -119,18 +128,18 @@ class Keys:
 
     def all(self) -> list[Key]:
         """All keys there ever were, oldest first."""
-        with self._store.reading() as connection:
+        with self.store.reading() as connection:
             return _read(connection)
 
     def valid(self) -> list[Key]:
         """Those that are not revoked."""
-        with self._store.reading() as connection:
+        with self.store.reading() as connection:
             return _read(connection, table.c.revoked_at.is_(None))
 
     def mark(self) -> tuple[int, int]:
         """A value that changes whenever a key is made or revoked; (0, 0) as long as there never
         was one. Cheap, to be asked often."""
-        with self._store.reading() as connection:
+        with self.store.reading() as connection:
             newest, revoked = connection.execute(
                 select(func.coalesce(func.max(table.c.id), 0), func.count(table.c.revoked_at))
             ).one()
@@ -142,7 +151,7 @@ class Keys:
         Raises:
             NotFoundError: no valid key has that name.
         """
-        with self._store.writing() as connection:
+        with self.store.writing() as connection:
             found = _read(connection, table.c.name == name, table.c.revoked_at.is_(None))
             if not found:
                 raise NotFoundError(
@@ -156,7 +165,8 @@ class Keys:
 
 
 def _read(connection: Connection, *where: Any) -> list[Key]:
-    rows = connection.execute(select(table).where(*where).order_by(table.c.id)).all()
+    chosen = select(table, projects.c.name.label("project_name")).join(projects)
+    rows = connection.execute(chosen.where(*where).order_by(table.c.id)).all()
     scopes = _many(connection, key_scopes, "scope", *where)
     models = _many(connection, key_models, "model", *where)
     return [_key(row, scopes.get(row.id, []), models.get(row.id, [])) for row in rows]
@@ -174,11 +184,13 @@ def _key(row: Row[Any], scopes: Collection[str], models: Collection[str]) -> Key
     return Key(
         id=row.id,
         name=row.name,
+        project_id=row.project,
+        project=row.project_name,
         sha256=row.sha256,
         ending=row.ending,
         scopes=frozenset(scopes),
         models=frozenset(models),
-        limits=Limits(row.requests_per_minute, row.tokens_per_minute, row.concurrent),
+        limits=Limits(**{name: getattr(row, name) for name in vars(Limits())}),
         created_at=row.created_at,
         revoked_at=row.revoked_at,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from alembic import command
@@ -23,12 +24,19 @@ def migrate(connection: Connection) -> None:
     Raises:
         NewerDatabaseError: nothing was changed.
     """
+    present = MigrationContext.configure(connection).get_current_revision()
+    newest, *older = _steps()
+    if present == newest:
+        return
+    if present is not None and present not in older:
+        raise NewerDatabaseError(present)
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    steps = ScriptDirectory.from_config(config)
-    present = MigrationContext.configure(connection).get_current_revision()
-    if present == steps.get_current_head():
-        return
-    if present is not None and present not in {step.revision for step in steps.walk_revisions()}:
-        raise NewerDatabaseError(present)
     command.upgrade(config, "head")
+
+
+@functools.cache
+def _steps() -> tuple[str, ...]:
+    """What this code knows, newest first; to look means to import them all."""
+    steps = ScriptDirectory(str(_MIGRATIONS)).walk_revisions()
+    return tuple(step.revision for step in steps)

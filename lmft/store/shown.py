@@ -17,12 +17,18 @@ from lmft.store.keys import DEFAULT_SCOPES, PREFIX, Keys, Limits
 
 
 def create(
-    name: str, scopes: Sequence[str], models: Sequence[str], limits: Limits, console: Console
+    name: str,
+    scopes: Sequence[str],
+    models: Sequence[str],
+    limits: Limits,
+    project: str,
+    console: Console,
 ) -> None:
     """Make a key and print it, the only time that anybody can."""
     chosen = [_model(model) for model in models]
-    key, secret = Keys(open_store()).create(name, scopes or DEFAULT_SCOPES, chosen, limits)
-    console.print(f"Key {key.name} may: {', '.join(sorted(key.scopes))}.", highlight=False)
+    key, secret = Keys(open_store()).create(name, scopes or DEFAULT_SCOPES, chosen, limits, project)
+    may = ", ".join(sorted(key.scopes))
+    console.print(f"Key {key.name} of project {project} may: {may}.", highlight=False)
     if key.models:
         console.print("Only of:", Text(", ".join(sorted(key.models))), soft_wrap=True)
     console.print("Copy it now; only its hash is kept:")
@@ -36,13 +42,14 @@ def list_shown(console: Console) -> None:
         console.print("No keys yet. Make one: lmft keys create NAME")
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "name", "key", "may", "models", "limits", "created", "state"):
+    for title in ("id", "name", "project", "key", "may", "models", "limits", "created", "state"):
         # What does not fit goes on in the next line: half a model's name is none.
         table.add_column(title, no_wrap=title in ("id", "name", "key"), overflow="fold")
     for key in keys:
         table.add_row(
             key.public_id,
             key.name,
+            key.project,
             f"{PREFIX}...{key.ending}",
             " ".join(sorted(key.scopes)),
             "\n".join(sorted(key.models)) or "all",
@@ -81,6 +88,8 @@ def _limits(limits: Limits) -> str:
         "requests/min": limits.requests_per_minute,
         "tokens/min": limits.tokens_per_minute,
         "at once": limits.concurrent,
+        "active jobs": limits.active_jobs,
+        "jobs/24 h": limits.jobs_per_day,
     }
     return "\n".join(f"{value} {what}" for what, value in words.items() if value) or "none"
 

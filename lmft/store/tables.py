@@ -19,7 +19,16 @@ from sqlalchemy import (
     text,
 )
 
-SCOPES = ("inference", "metrics", "models:read", "models:write", "pages")
+SCOPES = (
+    "files",
+    "inference",
+    "jobs",
+    "metrics",
+    "models:read",
+    "models:write",
+    "pages",
+    "stories",
+)
 STATES = ("wanted", "superseded", "live", "failed", "retired", "forgotten")
 
 metadata = MetaData()
@@ -28,6 +37,19 @@ metadata = MetaData()
 def one_of(column: str, values: tuple[str, ...]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
+
+# The first is `me`: whoever says no other, and every key from before there were projects.
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), CheckConstraint("length(name) > 0"), nullable=False, unique=True),
+    Column("disk_bytes", BigInteger, CheckConstraint("disk_bytes > 0")),
+    Column("active_jobs", Integer, CheckConstraint("active_jobs > 0")),
+    Column("training_tokens_per_day", BigInteger, CheckConstraint("training_tokens_per_day > 0")),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
 
 keys = Table(
     "keys",
@@ -41,6 +63,9 @@ keys = Table(
     Column("concurrent", Integer, CheckConstraint("concurrent > 0")),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("project", Integer, ForeignKey("projects.id")),
+    Column("active_jobs", Integer),
+    Column("jobs_per_day", Integer),
     sqlite_autoincrement=True,
 )
 Index("keys_by_hash", keys.c.sha256, unique=True)

@@ -14,10 +14,12 @@ loaded.py      the model of a job, read once for all attempts of a process
 batches.py     blocks to batches: which in which step, as which tensors
 trainer.py     transformers' Trainer without what is slow in it; preference/: DPO and KTO
 durable/       checkpoints, runs, going on after anything
+epochs.py      the adapter at the ends of epochs, kept to be published as checkpoints
 watch/         what the person sees meanwhile, and the run report
+weights.py     PEFT's two files of an adapter
 variant.py     the base that is served: dequantised once
 reference.py   what the adapter answers in transformers, for the parity probe
 merged.py      adapter and base as one model, where no LoRA can be served
-publish.py     a trained model to an adapter's directory
+publish.py     a trained model, and the epochs kept of it, to adapters' directories
 run.py         all of it in order; reads like the recipe of the job
 """

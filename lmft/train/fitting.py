@@ -8,6 +8,7 @@ from lmft.corpus.cast import rename
 from lmft.corpus.documents import Kind
 from lmft.corpus.kinds import TALK
 from lmft.corpus.store import Corpus
+from lmft.dataset.naming import text_at
 from lmft.errors import CorpusError, RecipeError
 from lmft.train.recipe import Recipe
 
@@ -17,7 +18,7 @@ _PREFERENCE_SHAPE = '{"prompt": "...", "chosen": "...", "rejected": "..."}'
 
 def require_kind(found: Kind, recipe: Recipe) -> None:
     """Raise CorpusError, with what to change, unless a corpus of kind `found` fits the recipe."""
-    holds = f"{recipe.data} holds {_NOUNS.get(found, 'stories')}"
+    holds = f"{text_at(recipe.data)} holds {_NOUNS.get(found, 'stories')}"
     wanted = recipe.format.kind
     if recipe.method == "sft" and found == "preference":
         raise CorpusError(
@@ -62,7 +63,7 @@ def renamed(corpus: Corpus, recipe: Recipe) -> Corpus:
         if new != old and new in taken:
             choice = "model_plays" if part == "assistant" else "you_play"
             raise RecipeError(
-                f"format.speakers.{part} is {new}, but {new} is another one in {recipe.data}; "
+                f"format.speakers.{part} is {new}, but there is another {new} in the text; "
                 f"it would become {old}'s name.",
                 f"Give another name, or set corpus.{choice} to {new} without format.speakers.",
             )

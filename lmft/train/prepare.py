@@ -11,7 +11,7 @@ from lmft.corpus.build import Settings
 from lmft.corpus.compiled import corpus_for
 from lmft.corpus.kinds import TALK, TEXT
 from lmft.corpus.sentences import whole_sentences
-from lmft.corpus.store import REPORT_FILE, Corpus
+from lmft.corpus.store import REPORT_FILE, Corpus, load_corpus
 from lmft.dataset.blocks import Blocks, pack
 from lmft.dataset.encode import Encoded, Encoder
 from lmft.dataset.pairs import PairSides, chosen_conversations, encode_pairs
@@ -76,7 +76,12 @@ def prepare(recipe: Recipe) -> Job:
         )
     paths.require_free(paths.adapters_dir(), required_disk_bytes(recipe, base), "A new adapter")
     settings = Settings(heldout_share=recipe.heldout_share, **recipe.corpus.model_dump())
-    corpus = processes.main_first(lambda: corpus_for(Path(recipe.data), settings))
+    heldout_text = None if recipe.heldout is None else Path(recipe.heldout)
+    if processes.is_main():
+        corpus = corpus_for(Path(recipe.data), settings, heldout=heldout_text)
+        processes.from_main(lambda: str(corpus.path))
+    else:
+        corpus = load_corpus(Path(processes.from_main(str)))
     require_kind(corpus.info.kind, recipe)
     corpus = renamed(corpus, recipe)
     encoder = Encoder(base.path, base.eos_token, straight_quotes=base.fold_quotes)

@@ -1,10 +1,12 @@
-"""A trained model to an adapter's directory, which appears at once and complete."""
+"""A trained model to adapters' directories, each of which appears at once and complete: the epochs
+that were kept on the way, then the model itself."""
 
 from __future__ import annotations
 
 import gc
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +14,24 @@ from typing import Any
 from rich.console import Console
 
 from lmft import paths
-from lmft.bases import Base
-from lmft.registry.adapters import Training, write_manifest
+from lmft.ids import AdapterId
+from lmft.registry.adapters import Manifest, Training, write_manifest
 from lmft.registry.card import model_card
 from lmft.train import processes
 from lmft.train.durable.jobkey import frozen
 from lmft.train.durable.runs import Run
+from lmft.train.epochs import epoch_ends, kept_epoch
 from lmft.train.merged import merge, merged_directory, merged_record
+from lmft.train.planning.plan import Plan
 from lmft.train.prepare import Job
 from lmft.train.recipe import dump_recipe
-from lmft.train.reference import write_reference
+from lmft.train.reference import Reference
 from lmft.train.servable import service_of
 from lmft.train.variant import export_variant, variant_name
+from lmft.train.watch.journal import Row
 from lmft.train.watch.record import METRICS, SAMPLES
 from lmft.train.watch.watch import CURVE, PAGE
+from lmft.train.weights import WEIGHT_FILES, save_adapter
 
 
 @dataclass
@@ -36,71 +42,138 @@ class Fit:
     training: Training
 
 
-def publish(job: Job, fit: Fit, run: Run, console: Console) -> None:
-    """The served base, the reference, the manifest: the adapter's directory, at once.
+@dataclass(frozen=True)
+class _Stage:
+    """What the adapter was at some step.
 
-    Where vLLM takes no LoRA, the merged model lies there first.
+    Attributes:
+        weights: directory of PEFT's two files. remark: for the card of what is not the whole run.
+    """
+
+    id: AdapterId
+    weights: Path
+    training: Training
+    remark: str = ""
+
+
+def publish(
+    job: Job, fit: Fit, run: Run, console: Console, may_publish: Callable[[], None]
+) -> None:
+    """The served base, the references, the manifests: the adapters' directories, each at once.
+
+    A checkpoint that is there was published by an attempt that died, and stays.
 
     Takes the model out of `fit`: the reference loads the served base, and needs its room.
     """
-    recipe, base, plan = job.recipe, job.base, job.plan
+    base, plan = job.base, job.plan
     model, fit.model = fit.model, None
-    variant = variant_name(base, plan, recipe.serve_base)
+    variant = variant_name(base, plan, job.recipe.serve_base)
     # All processes, since a model in shards answers only to all of them together.
     adapter = processes.whole_adapter(model)
     if not processes.is_main():
         return
     with console.status("  writing the served base"):
         variant_path = export_variant(base, plan, model, variant)
-    with paths.publishing(paths.adapters_dir() / run.adapter_id.directory) as staging:
-        _save_weights(model, adapter, staging, base)
-        _copy_record(run.directory, staging, plan.steps)
-        del model
+    with paths.disk_errors(run.directory), paths.scratch(run.directory) as weights:
+        save_adapter(model, adapter, weights, base)
+        del model, adapter
         gc.collect()
+        final = _Stage(run.adapter_id, weights, fit.training, _ended_early(job.plan))
         with console.status("  writing what the server must reproduce"):
-            write_reference(variant_path, staging, job.heldout, plan)
-        job.contract.write(staging)
-        (staging / "recipe.yaml").write_text(dump_recipe(frozen(recipe, plan)), encoding="utf-8")
-        card = model_card(run.adapter_id, base, recipe, job.corpus.info, fit.training)
-        (staging / "README.md").write_text(card, encoding="utf-8")
-        manifest = write_manifest(
-            staging,
-            adapter_id=run.adapter_id,
-            base=base.name,
-            base_hash=base.hash,
-            variant=variant,
-            quantization=plan.quantization,
-            rank=recipe.lora.rank,
-            corpus_hash=job.corpus.info.hash,
-            method=recipe.method,
-            parent=str(job.parent.id) if job.parent else None,
-            training=fit.training,
+            reference = Reference(variant_path, plan)
+            for stage in _kept(job, run, fit.training):
+                target = paths.adapters_dir() / stage.id.directory
+                if not target.is_dir():
+                    with paths.publishing(target, may_publish) as staging:
+                        _fill(staging, stage, job, run, reference, variant)
+            target = paths.adapters_dir() / final.id.directory
+            with paths.publishing(target, may_publish) as staging:
+                manifest = _fill(staging, final, job, run, reference, variant)
+                del reference
+                gc.collect()
+                if service_of(base.architecture, base.name) == "merged":
+                    # Before the adapter appears: a server may ask for it at once. For checkpoints
+                    # the server writes these, each as large as the base, once they are asked.
+                    merged = merged_directory(target.name)
+                    merge(variant_path, staging, merged, merged_record(manifest))
+
+
+def _ended_early(plan: Plan) -> str:
+    if plan.uncut_steps is None:
+        return ""
+    return f"ended: by its budget, after {plan.steps} of {plan.uncut_steps} steps"
+
+
+def _kept(job: Job, run: Run, final: Training) -> Iterator[_Stage]:
+    """The epochs that were kept, oldest first."""
+    rows = [row for _, row in _read(run.directory / METRICS)]
+    for step, epoch in epoch_ends(job).items():
+        weights = kept_epoch(run.directory, step)
+        measured = [row for row in rows if row["step"] == step and "heldout_loss" in row]
+        # None of a run that was told only on its way, after this step, to keep epochs.
+        if not weights.is_dir() or not measured:
+            continue
+        row = measured[-1]
+        loss = row["heldout_loss_all"] if "heldout_loss_all" in row else row["heldout_loss"]
+        peaks = [row.get("peak_memory_bytes") or 0 for row in rows if row["step"] <= step]
+        training = Training(
+            heldout_before=final.heldout_before,
+            heldout_after=round(loss, 6),
+            steps=step,
+            tokens=step * job.plan.step_tokens,
+            seconds=round(row["seconds"], 1),
+            device=job.plan.device,
+            peak_memory_bytes=max(peaks) or None,
         )
-        if service_of(base.architecture, base.name) == "merged":
-            # Before the adapter appears: a server may ask for it at once.
-            target = merged_directory(run.adapter_id.directory)
-            with console.status("  merging the adapter into the served base"):
-                merge(variant_path, staging, target, merged_record(manifest))
+        remark = (
+            f"checkpoint: the state after epoch {epoch}, at step {step} of {job.plan.steps}; the "
+            f"final model is {run.adapter_id}"
+        )
+        yield _Stage(run.adapter_id.checkpoint(step), weights, training, remark)
 
 
-def _save_weights(model: Any, adapter: dict[str, Any], staging: Path, base: Base) -> None:
-    """PEFT's two files, made loadable over the served base and free of paths of this machine."""
-    model.save_pretrained(
-        staging, state_dict=adapter, safe_serialization=True, save_embedding_layers=False
+def _fill(
+    staging: Path, stage: _Stage, job: Job, run: Run, reference: Reference, variant: str
+) -> Manifest:
+    """All files of an adapter."""
+    recipe, base, plan = job.recipe, job.base, job.plan
+    for name in WEIGHT_FILES:
+        shutil.copyfile(stage.weights / name, staging / name)
+    _copy_record(run.directory, staging, stage)
+    reference.write(staging, job.heldout)
+    job.contract.write(staging)
+    (staging / "recipe.yaml").write_text(dump_recipe(frozen(recipe, plan)), encoding="utf-8")
+    card = model_card(stage.id, base, recipe, job.corpus.info, stage.training, stage.remark)
+    (staging / "README.md").write_text(card, encoding="utf-8")
+    return write_manifest(
+        staging,
+        adapter_id=stage.id,
+        base=base.name,
+        base_hash=base.hash,
+        variant=variant,
+        quantization=plan.quantization,
+        rank=recipe.lora.rank,
+        corpus_hash=job.corpus.info.hash,
+        method=recipe.method,
+        parent=str(job.parent.id) if job.parent else None,
+        training=stage.training,
     )
-    (staging / "README.md").unlink(missing_ok=True)
-    file = staging / "adapter_config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = base.alias
-    # The quantised GPT-2 was trained as Linear, the served one is Conv1D, which is transposed.
-    config["fan_in_fan_out"] = base.architecture == "GPT2LMHeadModel"
-    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _copy_record(directory: Path, staging: Path, last_step: int) -> None:
-    """What was seen of the run; of the samples those that the finished adapter wrote."""
-    for name in (METRICS, CURVE, PAGE):
-        shutil.copyfile(directory / name, staging / name)
-    lines = (directory / SAMPLES).read_text(encoding="utf-8").splitlines(keepends=True)
-    last = "".join(line for line in lines if json.loads(line)["step"] == last_step)
-    (staging / SAMPLES).write_text(last, encoding="utf-8")
+def _copy_record(directory: Path, staging: Path, stage: _Stage) -> None:
+    """What was seen of the run up to there; of the samples those that this adapter wrote."""
+    step = stage.training.steps
+    if not stage.id.is_checkpoint:
+        for name in (CURVE, PAGE):
+            shutil.copyfile(directory / name, staging / name)
+    metrics = "".join(line for line, row in _read(directory / METRICS) if row["step"] <= step)
+    (staging / METRICS).write_text(metrics, encoding="utf-8")
+    samples = "".join(line for line, row in _read(directory / SAMPLES) if row["step"] == step)
+    (staging / SAMPLES).write_text(samples, encoding="utf-8")
+
+
+def _read(file: Path) -> Iterator[tuple[str, Row]]:
+    """Each line, and the row that it holds."""
+    with file.open(encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            yield line, json.loads(line)

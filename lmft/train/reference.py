@@ -28,41 +28,50 @@ GREEDY_TOKENS = 16
 _ROOM = 1.1
 
 
-@torch.inference_mode()
-def write_reference(
-    variant: Path, adapter: Path, heldout: Sequence[Encoded], plan: Plan
-) -> dict[str, Any]:
-    """Score held-out prompts with the base and with the adapter, and write `probe.json`.
+class Reference:
+    """The served base, loaded once for all adapters whose answers are to be written down."""
 
-    For each prompt: its token ids, the teacher-forced log-probability (nats) of every token
-    but the first under base and adapter, and the adapter's greedy continuation with the gap
-    between the two best log-probabilities at each step.
-    """
-    device, dtype = _roomy_device(variant, plan), compute_dtype(plan)
-    config = AutoConfig.from_pretrained(variant)
-    plain = AutoModelForCausalLM.from_pretrained(
-        variant, config=config, dtype=dtype, attn_implementation=attention_of(config)
-    )
-    model = plain.to(device)
-    model = PeftModel.from_pretrained(model, adapter).to(dtype).eval()
-    prompts = []
-    for ids in _prompts(heldout):
-        ids_1T = torch.tensor([ids], device=device)
-        with model.disable_adapter():
-            base_logprobs = _teacher_forced(model, ids_1T)
-        tokens, gaps = _greedy(model, ids_1T)
-        prompts.append(
-            {
-                "token_ids": ids,
-                "base_logprobs": base_logprobs,
-                "adapter_logprobs": _teacher_forced(model, ids_1T),
-                "greedy_tokens": tokens,
-                "greedy_gaps": gaps,
-            }
-        )
-    reference = {"dtype": plan.compute_dtype, "prompts": prompts}
-    (adapter / FILE_NAME).write_text(json.dumps(reference) + "\n", encoding="utf-8")
-    return reference
+    @torch.inference_mode()
+    def __init__(self, variant: Path, plan: Plan) -> None:
+        """Args: variant: directory of the served base."""
+        self._plan = plan
+        self._device = _roomy_device(variant, plan)
+        config = AutoConfig.from_pretrained(variant)
+        self._base = AutoModelForCausalLM.from_pretrained(
+            variant,
+            config=config,
+            dtype=compute_dtype(plan),
+            attn_implementation=attention_of(config),
+        ).to(self._device)
+
+    @torch.inference_mode()
+    def write(self, adapter: Path, heldout: Sequence[Encoded]) -> None:
+        """Score held-out prompts with the base and with the adapter, and write `probe.json`.
+
+        For each prompt: its token ids, the teacher-forced log-probability (nats) of every token
+        but the first under base and adapter, and the adapter's greedy continuation with the gap
+        between the two best log-probabilities at each step.
+        """
+        peft = PeftModel.from_pretrained(self._base, adapter)
+        model = peft.to(compute_dtype(self._plan)).eval()
+        prompts = []
+        for ids in _prompts(heldout):
+            ids_1T = torch.tensor([ids], device=self._device)
+            with model.disable_adapter():
+                base_logprobs = _teacher_forced(model, ids_1T)
+            tokens, gaps = _greedy(model, ids_1T)
+            prompts.append(
+                {
+                    "token_ids": ids,
+                    "base_logprobs": base_logprobs,
+                    "adapter_logprobs": _teacher_forced(model, ids_1T),
+                    "greedy_tokens": tokens,
+                    "greedy_gaps": gaps,
+                }
+            )
+        self._base = peft.unload()
+        reference = {"dtype": self._plan.compute_dtype, "prompts": prompts}
+        (adapter / FILE_NAME).write_text(json.dumps(reference) + "\n", encoding="utf-8")
 
 
 def _roomy_device(variant: Path, plan: Plan) -> str:

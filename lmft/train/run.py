@@ -7,7 +7,7 @@ from its newest checkpoint, and straight to publishing when its last step is don
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rich.console import Console
 from transformers import TrainerCallback
 
 from lmft import paths
+from lmft.ids import AdapterId, mint_adapter_id
 from lmft.registry.adapters import Adapter, Training, get_adapter
 from lmft.train import processes
 from lmft.train.durable.checkpoint import KEPT, Checkpoints, step_of
@@ -24,6 +25,7 @@ from lmft.train.durable.record import Tuning
 from lmft.train.durable.runs import Run, create_run
 from lmft.train.durable.stopping import StopSignals
 from lmft.train.durable.survive import Keeper, recorded, until_it_fits
+from lmft.train.epochs import EpochKeeper, remove_kept
 from lmft.train.holding import Progress, held
 from lmft.train.loaded import LoadedModel
 from lmft.train.planning.estimate import estimate
@@ -39,11 +41,21 @@ from lmft.train.watch.watch import Watch
 _CHECKPOINT_BYTES = 12
 
 
-def run(job: Job, console: Console, resumed: Run | None = None) -> Adapter:
+def run(
+    job: Job,
+    console: Console,
+    resumed: Run | None = None,
+    *,
+    adapter_id: AdapterId | None = None,
+    may_publish: Callable[[], None] = lambda: None,
+) -> Adapter:
     """Train, measure, export, publish. Nothing half-written stays behind on any failure.
 
     Args:
         resumed: the run that this job goes on with; None begins a new one.
+        adapter_id: of a new run; None mints one. A run that is resumed has its own.
+        may_publish: called right before an adapter's directory appears; what it raises keeps it
+            from appearing and ends the run, to be resumed.
 
     Raises:
         Stopped: on SIGTERM or Ctrl-C, with the step kept and how to go on.
@@ -51,27 +63,35 @@ def run(job: Job, console: Console, resumed: Run | None = None) -> Adapter:
     """
     recipe = frozen(job.recipe, job.plan)
     key = JobKey.of(recipe, job.base.hash, job.corpus.info.hash)
-    with StopSignals() as signals, resumed or create_run(recipe, key, job.base.alias) as run:
+    new_id = adapter_id or mint_adapter_id(job.base.alias, recipe.name)
+    with StopSignals() as signals, resumed or create_run(recipe, key, new_id) as run:
         run.require(key)
         with recorded(run, recipe.training.learning_rate):
             console.print(f"  run {run.id}", highlight=False)
             with held(job, run, console) as holding:
-                return _run(job, run, key, signals, console, Progress(holding))
+                return _run(job, run, key, signals, console, Progress(holding), may_publish)
 
 
 def _run(
-    job: Job, run: Run, key: JobKey, signals: StopSignals, console: Console, progress: Progress
+    job: Job,
+    run: Run,
+    key: JobKey,
+    signals: StopSignals,
+    console: Console,
+    progress: Progress,
+    may_publish: Callable[[], None],
 ) -> Adapter:
     checkpoints = processes.main_first(
         lambda: Checkpoints(run.checkpoints_dir, run.directory / "quarantine", key)
     )
     if not (paths.adapters_dir() / run.adapter_id.directory).is_dir():
         fit = _train(job, run, checkpoints, signals, console, progress)
-        publish(job, fit, run, console)
+        publish(job, fit, run, console, may_publish)
     # Else it was published by an attempt that died before it could say so.
     if processes.is_main():
         run.published()
         checkpoints.remove()
+        remove_kept(run.directory)
     processes.from_main(str)
     processes.leave()
     return get_adapter(str(run.adapter_id))
@@ -133,7 +153,10 @@ def _attempt(
         ) as watch,
     ):
         with signals.deferred(), tempfile.TemporaryDirectory(prefix="lmft-train-") as scratch:
-            trainer = _trainer(model, job, Path(scratch), [keeper, progress, *watch.callbacks])
+            # The watch comes before: what it finds diverged is not kept.
+            epochs = EpochKeeper(job, model, run.directory)
+            callbacks = [keeper, progress, *watch.callbacks, epochs]
+            trainer = _trainer(model, job, Path(scratch), callbacks)
             trainer.checkpoints = checkpoints
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         watch.finish()

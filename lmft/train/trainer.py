@@ -32,6 +32,9 @@ class BlockTrainer(Resuming, Trainer):  # type: ignore[misc]
     """Trains on blocks (B, T); the loss is the mean over the trained tokens of a whole step."""
 
     loss_is_scaled_for_ga = True
+    # Since the last log, on the device: of how many trained tokens how many were the likeliest.
+    _right: torch.Tensor | float = 0.0
+    _n_tokens = 0
 
     def compute_loss(
         self,
@@ -45,7 +48,9 @@ class BlockTrainer(Resuming, Trainer):  # type: ignore[misc]
         `num_items_in_batch` counts the tokens of all micro-batches of all processes, so that
         8 blocks at once, 8 times 1, or 4 on each of two processes give the same gradient.
         """
-        total = model(**inputs)
+        total, right = model(**inputs, counted=True)
+        self._right = self._right + right.detach()
+        self._n_tokens += len(inputs["targets"])
         n_tokens = len(inputs["targets"]) if num_items_in_batch is None else num_items_in_batch
         # A step may hold only what is not learnt, a long system prompt say: its loss is 0.
         loss = total / torch.as_tensor(n_tokens, device=total.device).clamp(min=1)
@@ -62,6 +67,14 @@ class BlockTrainer(Resuming, Trainer):  # type: ignore[misc]
         if self.args.world_size > 1:
             n_tokens = self.accelerator.reduce(n_tokens, "sum")
         return batches, n_tokens
+
+    def log(self, logs: dict[str, float], *args: Any) -> None:
+        if "loss" in logs:
+            counts = torch.as_tensor([self._right, self._n_tokens], device=self.args.device)
+            right, n_tokens = self.accelerator.reduce(counts, "sum").tolist()
+            logs["token_accuracy"] = right / max(n_tokens, 1)
+            self._right, self._n_tokens = 0.0, 0
+        super().log(logs, *args)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         dataset: BlockDataset = self.train_dataset

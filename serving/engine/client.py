@@ -30,6 +30,8 @@ _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=600)
 # the first to let it go.
 _KEEPALIVE_SECONDS = 2.0
 _BASE = "http://engine"
+# The only path whose answers need the process that computes: vLLM's API server tokenises alone.
+_GENERATES = "/v1/completions"
 # What a call that found no engine, or lost it, fails with; TimeoutError where it said nothing.
 _LOST = (aiohttp.ClientError, TimeoutError)
 
@@ -38,8 +40,7 @@ class EngineClient:
     """One connection pool to one engine.
 
     Attributes:
-        heard_at: when it last said something that it can say only while it generates; a
-            monotonic time in seconds.
+        heard_at: when it last said, or was seen to count, a token; a monotonic time in seconds.
         failed_at: when it last failed to answer, or broke off.
     """
 
@@ -70,10 +71,9 @@ class EngineClient:
         Raises:
             EngineError: it did not within so many seconds.
         """
-        body = {"model": model, "prompt": [0], "max_tokens": 1}
         try:
             async with asyncio.timeout(seconds):
-                await self.json("/v1/completions", body)
+                await self.json(_GENERATES, {"model": model, "prompt": [0], "max_tokens": 1})
         except TimeoutError as error:
             raise EngineError(f"The engine gave no token within {seconds:.0f} s.") from error
 
@@ -107,7 +107,8 @@ class EngineClient:
             answer: dict[str, Any] = json.loads(response)
         except ValueError as error:
             raise EngineError("The engine's answer is not JSON.", "Try again.") from error
-        self.heard_at = time.monotonic()
+        if path == _GENERATES:
+            self.heard_at = time.monotonic()
         return answer
 
     async def _text(self, path: str, body: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -15,19 +14,19 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from lmft import machine, paths
 from lmft.errors import EngineError, EngineMissingError
+from lmft.public import without_machine
 from serving.engine.client import EngineClient
 from serving.engine.refusals import UpstreamRefusal
 from serving.engine.settings import EngineSettings
 
 START_TIMEOUT_SECONDS = 900
-STOP_TIMEOUT_SECONDS = 20
+STOP_SECONDS, HURRIED_STOP_SECONDS = 20.0, 2.0
 _LOG_TAIL_BYTES = 20_000
-_POLL_SECONDS = 0.25
-_PATH = re.compile(r"(?<![\w.])/[\w.+-]+(?:/[\w.+-]*)+")
+_POLL_SECONDS, _STOP_POLL_SECONDS = 0.25, 0.05
 
 
 class EngineProcess:
@@ -36,7 +35,12 @@ class EngineProcess:
     The socket lies in a directory that only this user can enter, since vLLM with run-time LoRA
     loads an adapter from any path it is told. `stop` leaves no process behind; if this process
     is killed, the child gets SIGTERM from the kernel (see child.py).
+
+    Attributes:
+        stop_seconds: that any engine has to end by itself.
     """
+
+    stop_seconds: ClassVar[float] = STOP_SECONDS
 
     def __init__(self, settings: EngineSettings) -> None:
         if settings.program == "vllm" and not machine.has_vllm():
@@ -60,6 +64,11 @@ class EngineProcess:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @classmethod
+    def hurry(cls) -> None:
+        """From here on all engines that are told to end, or have been, are killed after 2 s."""
+        cls.stop_seconds = HURRIED_STOP_SECONDS
 
     async def start(self, on_progress: Callable[[str], None]) -> None:
         """Start the engine and wait until it has generated a token.
@@ -115,7 +124,7 @@ class EngineProcess:
         """The last error line of the log, without paths: what a person would look for in it."""
         text = self.log_path.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if "Error" in line]
-        return without_paths(lines[-1][-300:]) if lines else "no error line in its log."
+        return without_machine(lines[-1][-300:]) if lines else "no error line in its log."
 
     async def stop(self, *, kill: bool = False) -> None:
         """SIGTERM to the group, then SIGKILL; afterwards nothing of the engine is left, even
@@ -132,8 +141,10 @@ class EngineProcess:
             await self.client.close()
             if process is not None and not kill:
                 self._signal_group(signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    await asyncio.to_thread(process.wait, STOP_TIMEOUT_SECONDS)
+                told_at = time.monotonic()
+                # Looked at again and again, since there may be a hurry meanwhile.
+                while process.poll() is None and time.monotonic() - told_at < self.stop_seconds:
+                    await asyncio.sleep(_STOP_POLL_SECONDS)
         finally:
             self._signal_group(signal.SIGKILL)
             if process is not None:
@@ -167,8 +178,3 @@ async def to_the_end(work: Coroutine[None, None, None]) -> None:
     if cancelled is not None:
         raise cancelled from task.exception()
     task.result()
-
-
-def without_paths(text: str) -> str:
-    """For what may reach an HTTP answer: the machine's paths are nobody else's business."""
-    return _PATH.sub("(a path)", text)

@@ -13,6 +13,11 @@ from lmft.processes import PARENT_KEY_VARIABLE
 _JSON_ANSWERS = '{"backend": "guidance", "disable_any_whitespace": true}'
 
 
+_NOT_THE_ENGINES = frozenset(
+    {"LMFT_API_KEY", "LMFT_DATABASE_URL", PARENT_KEY_VARIABLE, "VLLM_CPU_KVCACHE_SPACE"}
+)
+
+
 @dataclass(frozen=True)
 class Slots:
     """Room for adapters.
@@ -95,9 +100,7 @@ class EngineSettings:
     def environment(self, key: str) -> dict[str, str]:
         """The process's environment: this one's, less what is none of the engine's business."""
         environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("LMFT_API_KEY", PARENT_KEY_VARIABLE, "VLLM_CPU_KVCACHE_SPACE")
+            name: value for name, value in os.environ.items() if name not in _NOT_THE_ENGINES
         }
         environment |= {
             "VLLM_API_KEY": key,

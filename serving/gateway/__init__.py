@@ -11,5 +11,8 @@ sampling.py  request + contract -> what vLLM is asked
 tools.py     a model's text -> messages and calls of tools
 answers.py   what vLLM says -> OpenAI's objects
 events.py    an answer as server-sent events
+multipart.py a form with a file, streamed to where it is kept
+uploading.py how many uploads are under way, and for how long
+sweeping.py  what has expired goes
 documents.py the OpenAPI document
 """

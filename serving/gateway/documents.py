@@ -9,20 +9,24 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from serving.gateway.schemas.jobs import FineTuningEvent, JobNews
 from serving.gateway.schemas.objects import ChatCompletionChunk, Error, PlayEvent
 
+_STREAMED = (ChatCompletionChunk, PlayEvent, FineTuningEvent, JobNews)
 _REASONS = {
     400: "A field has a wrong value, or prompt and answer do not fit the context.",
     401: "No key, or a wrong or revoked one.",
-    403: "The key may not do this, or another web page asks.",
-    404: "No such model.",
+    403: "The key may not do this, a quota is used up, or another web page asks.",
+    404: "There is no such object, or it is another project's; or no such project.",
+    408: "Next to nothing of the body has come for a minute.",
     413: "The body is too large.",
+    415: "The body is encoded, or the file is of a kind that is not taken in.",
     422: "A field that is outside the list of those that are understood.",
-    429: "Too many requests or tokens; Retry-After says when to come back.",
+    429: "Too many requests or tokens, or uploads at once; Retry-After says when to come back.",
     503: "The engine cannot answer now; Retry-After says when to come back, where that is known.",
 }
 # What the guard may answer before any route is reached.
-_EVERYWHERE = (401, 403, 413, 503)
+_EVERYWHERE = (401, 403, 404, 413, 503)
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _REFERENCE = "#/components/schemas/{model}"
 RETRY_AFTER = {
@@ -90,7 +94,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     components = document.setdefault("components", {})
     # Only in streams, where FastAPI does not look for them.
     schemas = models_json_schema(
-        [(ChatCompletionChunk, "serialization"), (PlayEvent, "serialization")],
+        [(chunk, "serialization") for chunk in _STREAMED],
         ref_template=_REFERENCE,
     )[1]["$defs"]
     components["schemas"] = schemas | components["schemas"]

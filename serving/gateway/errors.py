@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from lmft.errors import LmftError, MachineError, UserError
+from lmft.errors import LmftError, MachineError, NotFoundError, UserError
+from lmft.jobs.refused import JobRequestError
+from lmft.public import without_machine
 from serving.engine.refusals import UpstreamRefusal
 
 log = logging.getLogger("lmft.gateway")
@@ -22,11 +23,28 @@ _INVALID = "invalid_request_error"
 # code -> (status, OpenAI's type, OpenAI's code)
 _BY_CODE = {
     "not_found": (404, _INVALID, "model_not_found"),
+    "fine_tune_not_found": (404, _INVALID, "fine_tune_not_found"),
+    # Never 409: OpenAI's SDK would ask again, and again in vain.
+    "invalid_state": (400, _INVALID, "invalid_state"),
+    "idempotency_key_reused": (400, _INVALID, "idempotency_key_reused"),
+    "invalid_recipe": (400, _INVALID, "invalid_recipe"),
     "context_length_exceeded": (400, _INVALID, "context_length_exceeded"),
     "invalid_value": (400, _INVALID, "invalid_value"),
     "unsupported_parameter": (400, _INVALID, "unsupported_parameter"),
     "unsupported_route": (404, _INVALID, "unsupported_route"),
+    "missing_required_parameter": (400, _INVALID, "missing_required_parameter"),
+    "file_not_found": (404, _INVALID, "file_not_found"),
+    # Not 503, as of a database: the SDK would ask again, and again in vain.
+    "file_content_lost": (404, _INVALID, "file_content_lost"),
+    "upload_not_found": (404, _INVALID, "upload_not_found"),
+    # The SDK sends it again by itself, as after any lost connection.
+    "request_timeout": (408, _INVALID, "request_timeout"),
+    "file_too_large": (413, _INVALID, "file_too_large"),
+    "unsupported_encoding": (415, _INVALID, "unsupported_encoding"),
+    "unsupported_file": (415, _INVALID, "unsupported_file"),
     "insufficient_scope": (403, _INVALID, "insufficient_scope"),
+    # Not 429, as OpenAI has it: its SDK would ask again, and again in vain.
+    "quota_exceeded": (403, "insufficient_quota", "quota_exceeded"),
     "rate_limit_exceeded": (429, "rate_limit_error", "rate_limit_exceeded"),
     "server_busy": (429, "rate_limit_error", "server_busy"),
     # Nobody receives it: the client has gone.
@@ -47,13 +65,6 @@ _FAULT_CODES = _OUTSIDE | {
 }
 # What FastAPI refuses before a route is reached: a body that it cannot parse, no such route.
 _HTTP_CODES = {400: "invalid_json", 404: "unknown_route"}
-# A path, an address of memory or network, an adapter's name inside the engine. Our own routes
-# are no secret.
-_INSIDE = re.compile(
-    r"(?<![\w:.#])~?/(?!v1\b|healthz\b|readyz\b|metrics\b)[\w.+@-]+(?:/[\w.+@-]*)*"
-    r"|\b0x[0-9a-f]{6,}|\w+://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\b[0-9a-f]{8}-[0-9a-f]{12}\b",
-    re.IGNORECASE,
-)
 
 
 class RequestError(LmftError):
@@ -80,14 +91,14 @@ def error_body(
 def public(message: str) -> str:
     """The message without what it says of this machine, in one line."""
     first = next(iter(message.strip().splitlines()), "")
-    return _INSIDE.sub("(...)", first)[:500]
+    return without_machine(first)[:500]
 
 
 def describe(error: Exception) -> tuple[int, dict[str, Any]]:
     """Status and body of any error that a route or a stream can end with."""
     if isinstance(error, LmftError):
         status, kind, code = _BY_CODE.get(error.code) or _by_class(error)
-        param = error.param if isinstance(error, RequestError) else None
+        param = error.param if isinstance(error, RequestError | JobRequestError) else None
         return status, error_body(public(str(error)), kind, code, param)
     if isinstance(error, UpstreamRefusal):
         return _describe_refusal(error)
@@ -100,7 +111,7 @@ def describe(error: Exception) -> tuple[int, dict[str, Any]]:
 def _by_class(error: LmftError) -> tuple[int, str, str]:
     """A person's error is the caller's; the machine's may be over at the next try."""
     if isinstance(error, UserError):
-        return 400, _INVALID, error.code
+        return 404 if isinstance(error, NotFoundError) else 400, _INVALID, error.code
     return 503 if isinstance(error, MachineError) else 500, "server_error", error.code
 
 
@@ -185,7 +196,7 @@ def _place(fault: Any) -> str:
 _MEMBERS = frozenset({"str", "constrained-str", "NamedTool"})
 
 
-# Of the other of the two routes.
+# Fields that belong to the other route, or are called otherwise there.
 _INSTEAD = {
     "messages": "; ask /v1/chat/completions",
     "max_completion_tokens": "; say `max_tokens`",

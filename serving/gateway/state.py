@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from lmft.store.database import Store
 from serving.gateway.access.admission import Admission
 from serving.pool.pool import Pool
 from serving.watch.watch import Watch
@@ -16,6 +17,7 @@ class Gateway:
     pool: Pool
     watch: Watch
     admission: Admission
+    store: Store
 
 
 def gateway(request: Request) -> Gateway:

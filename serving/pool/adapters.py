@@ -161,7 +161,7 @@ class EngineAdapters:
         if leaving := self._unloading.get(name):
             await leaving
         digest = adapter.manifest.adapter_hash
-        engine_name = f"{adapter.id.key}-{digest[:12]}"
+        engine_name = f"{adapter.id.version}-{digest[:12]}"
         await self._prover.load(adapter, engine_name)
         try:
             await self._prover.prove(adapter, engine_name, rank)

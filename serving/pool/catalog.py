@@ -4,7 +4,6 @@ served. Read from disk by names only, and again whenever a directory comes, goes
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,13 +19,11 @@ from lmft.errors import (
 )
 from lmft.ids import parse_adapter_id
 from lmft.registry.adapters import Adapter, open_adapter
+from lmft.registry.removal import remove, sweep_removed
 from lmft.train.servable import service_of
 from serving.pool.base import ServedBase
-from serving.pool.merging import merged_path
 
 log = logging.getLogger("lmft.pool")
-
-_DELETED = ".deleted-"
 
 
 class Catalog:
@@ -46,7 +43,7 @@ class Catalog:
     def refresh(self) -> None:
         """Look at the disk again, in a thread: what is new is read, and a new base hashed."""
         with self._refreshing:
-            _sweep()
+            sweep_removed()
             self._refresh()
 
     def _refresh(self) -> None:
@@ -64,10 +61,7 @@ class Catalog:
 
     def remove(self, adapter: Adapter) -> None:
         """Take it from the disk: out of sight by one rename, then gone."""
-        for path in (adapter.path, merged_path(adapter)):
-            if path.is_dir():
-                path.rename(path.with_name(f"{_DELETED}{path.name}"))
-                paths.fsync(path.parent)
+        remove(adapter.path.name)
         self.refresh()
 
     def add_base(self, name: str) -> ServedBase:
@@ -102,13 +96,14 @@ class Catalog:
     def base_named(self, public: str) -> ServedBase | None:
         return next((base for base in self.bases.values() if base.public == public), None)
 
-    def versions(self, alias: str) -> list[Adapter]:
-        """Newest first."""
-        return [adapter for adapter in self.adapters.values() if adapter.id.alias == alias]
-
     def newest(self) -> dict[str, Adapter]:
         """alias -> its newest version"""
-        return {a.id.alias: a for a in reversed(self.adapters.values())}
+        return {adapter.id.alias: adapter for adapter in reversed(self.finals())}
+
+    def finals(self) -> list[Adapter]:
+        """All versions but checkpoints, which are served only to those who name them; newest
+        first."""
+        return [adapter for adapter in self.adapters.values() if not adapter.id.is_checkpoint]
 
     def over(self, base: ServedBase) -> list[Adapter]:
         return [a for a in self.adapters.values() if a.manifest.variant == base.key]
@@ -149,13 +144,6 @@ def unknown(model: str) -> NotFoundError:
 
 def _gone(variant: str) -> BaseModelError:
     return BaseModelError(f"The base {variant}, which it was trained on, is not there.")
-
-
-def _sweep() -> None:
-    """What was taken from sight: just now, or by a server that was killed before it had gone."""
-    for parent in (paths.adapters_dir(), paths.merged_dir()):
-        for hidden in parent.glob(f"{_DELETED}*"):
-            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _directories(parent: Path) -> Iterable[tuple[str, int]]:

@@ -121,7 +121,7 @@ class Aliases:
         under_way = self._under_way[alias]
         try:
             adapter = self._catalog.find(adapter_id)
-            if adapter.id.alias != alias:
+            if adapter.id.alias != alias or adapter.id.is_checkpoint:
                 raise NotFoundError(f"{adapter_id} is no version of {alias}.")
             # Nothing was live: it can be asked for now, and a request waits for its proof.
             self.live.setdefault(alias, adapter_id)

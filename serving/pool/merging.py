@@ -11,8 +11,8 @@ from pathlib import Path
 from lmft import paths
 from lmft.errors import EngineError, ProbeFailedError
 from lmft.processes import PARENT_VARIABLE
+from lmft.public import without_machine
 from lmft.registry.adapters import Adapter
-from serving.engine.process import without_paths
 
 _TIMEOUT_SECONDS = 3600
 # The process's exit code where memory or disk was short: see lmft.train.merged.
@@ -54,7 +54,7 @@ async def require_merged(adapter: Adapter) -> Path:
     if code == 0 and target.is_dir():
         return target
     lines = said.decode(errors="replace").strip().splitlines()
-    reason = without_paths(lines[-1][-300:]) if lines else f"exit code {code}."
+    reason = without_machine(lines[-1][-300:]) if lines else f"exit code {code}."
     if code < 0:
         # The kernel's choice when memory is short; it says nothing of the adapter.
         raise _not_now(adapter, f"ended by signal {-code}.")

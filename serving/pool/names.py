@@ -67,15 +67,15 @@ class Names:
 
     async def first(self, wanted: str | None, plain_base: str) -> tuple[str, Asked]:
         """What to have ready before anything else: the adapter that is wanted, else the newest
-        one that can be served, else a base without adapters.
+        final one that can be served, else a base without adapters.
 
         Raises:
             NotFoundError, AdapterCorruptError, ProbeFailedError, BaseModelError.
         """
         if wanted is not None:
             return wanted, await self.find(wanted)
-        for adapter_id in self._catalog.adapters:
+        for adapter in self._catalog.finals():
             with contextlib.suppress(LmftError):
-                return adapter_id, await self.find(adapter_id)
+                return str(adapter.id), await self.find(str(adapter.id))
         base = await asyncio.to_thread(self._catalog.add_base, plain_base)
         return base.public, Asked(base, None)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmft.errors import AdapterCorruptError, EngineError, ProbeFailedError
+from lmft.public import without_machine
 from lmft.registry.accepted import adapter_rank, require_accepted
 from lmft.registry.adapters import Adapter, verify
 from serving.engine.client import EngineClient
 from serving.engine.probe import ProbeResult, check, probe, probe_merged
-from serving.engine.process import without_paths
 from serving.engine.refusals import AdapterRefused, UpstreamRefusal
 
 # What comes of files and answers that are put together otherwise than ours.
@@ -70,7 +70,7 @@ class Prover:
             await self._client.load_adapter(name, adapter.path)
         except AdapterRefused as refusal:
             await self._require_alive(refusal)
-            reason = without_paths(str(refusal))
+            reason = without_machine(str(refusal))
             raise ProbeFailedError(
                 f"The engine refuses adapter {adapter.id}: {reason}"
             ) from refusal

@@ -10,7 +10,7 @@ Shape letters as in cpu_lora_ops; m rows, each at a place.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -33,69 +33,16 @@ class Seated(NamedTuple):
     adapters: tuple[int, ...]
     first: bool
 
-
-def seated(lone: Sequence[tuple[int, int]], adapters: Sequence[int]) -> Seated:
-    """Args: lone: row and slot. adapters: the number of the one in each slot."""
-    rows, slots = zip(*sorted(lone), strict=True)
-    return Seated(
-        torch.tensor(rows),
-        slots,
-        tuple(adapters[slot] for slot in slots),
-        first=rows == tuple(range(len(rows))),
-    )
-
-
-class Places:
-    """Each layer's copies."""
-
-    def __init__(self) -> None:
-        self._copies: dict[int, _Copies] = {}
-
-    def fit(self, m: int, a_stacked: Sequence[Tensor], b_stacked: Sequence[Tensor]) -> bool:
-        """Whether so many copies of a layer are worth their memory."""
-        return m * self._of(a_stacked, b_stacked).bytes_each <= _MOST_BYTES
-
-    def add_linear(
-        self,
-        y_NO: Tensor,
-        x_NI: Tensor,
-        a_stacked: Sequence[Tensor],
-        b_stacked: Sequence[Tensor],
-        seated: Seated,
-        scale: float,
-        output_slices: Sequence[int],
-        *,
-        add: bool = True,
-    ) -> None:
-        """`y[rows, slice] += scale * x[rows] @ A^T @ B^T`, each row with its own A and B."""
-        copies = self._of(a_stacked, b_stacked)
-        copies.follow(seated)
-        m = len(seated.slots)
-        x_mI = x_NI[:m] if seated.first else x_NI.index_select(0, seated.rows)
-        y_mO = y_NO[:m] if seated.first else y_NO.index_select(0, seated.rows)
-        h_m1R = torch.bmm(x_mI.float().unsqueeze(1), copies.a_mIR)
-        if scale != 1.0:
-            h_m1R.mul_(scale)
-        rank, start = 0, 0
-        for b_mro, width in zip(copies.b_mRO, output_slices, strict=True):
-            h_m1r = h_m1R.narrow(2, rank, b_mro.shape[1])
-            y_m1o = y_mO.narrow(1, start, width).unsqueeze(1)
-            if not add:
-                y_m1o.copy_(torch.bmm(h_m1r, b_mro))
-            elif y_m1o.dtype == torch.float32:
-                y_m1o.baddbmm_(h_m1r, b_mro)
-            else:
-                y_m1o.add_(torch.bmm(h_m1r, b_mro))
-            rank, start = rank + b_mro.shape[1], start + width
-        if not seated.first:
-            y_NO.index_copy_(0, seated.rows, y_mO)
-
-    def _of(self, a_stacked: Sequence[Tensor], b_stacked: Sequence[Tensor]) -> "_Copies":
-        # A layer's stack is allocated once, for as long as the model lives.
-        key = a_stacked[0].data_ptr()
-        if key not in self._copies:
-            self._copies[key] = _Copies(a_stacked, b_stacked)
-        return self._copies[key]
+    @classmethod
+    def of(cls, lone: Sequence[tuple[int, int]], adapters: Sequence[int]) -> Self:
+        """Args: lone: row and slot. adapters: the number of the one in each slot."""
+        rows, slots = zip(*sorted(lone), strict=True)
+        return cls(
+            torch.tensor(rows),
+            slots,
+            tuple(adapters[slot] for slot in slots),
+            first=rows == tuple(range(len(rows))),
+        )
 
 
 class _Copies:
@@ -144,6 +91,59 @@ class _Copies:
             part.copy_(a[slot].view_as(part))
         for kept, b in zip(self._b_pRO, b_stacked, strict=True):
             kept[place].copy_(b[slot].view(b.shape[-2:]).T)
+
+
+class Places:
+    """Each layer's copies."""
+
+    def __init__(self) -> None:
+        self._copies: dict[int, _Copies] = {}
+
+    def fit(self, m: int, a_stacked: Sequence[Tensor], b_stacked: Sequence[Tensor]) -> bool:
+        """Whether so many copies of a layer are worth their memory."""
+        return m * self._of(a_stacked, b_stacked).bytes_each <= _MOST_BYTES
+
+    def add_linear(
+        self,
+        y_NO: Tensor,
+        x_NI: Tensor,
+        a_stacked: Sequence[Tensor],
+        b_stacked: Sequence[Tensor],
+        seated: Seated,
+        scale: float,
+        output_slices: Sequence[int],
+        *,
+        add: bool = True,
+    ) -> None:
+        """`y[rows, slice] += scale * x[rows] @ A^T @ B^T`, each row with its own A and B."""
+        copies = self._of(a_stacked, b_stacked)
+        copies.follow(seated)
+        m = len(seated.slots)
+        x_mI = x_NI[:m] if seated.first else x_NI.index_select(0, seated.rows)
+        y_mO = y_NO[:m] if seated.first else y_NO.index_select(0, seated.rows)
+        h_m1R = torch.bmm(x_mI.float().unsqueeze(1), copies.a_mIR)
+        if scale != 1.0:
+            h_m1R.mul_(scale)
+        rank, start = 0, 0
+        for b_mro, width in zip(copies.b_mRO, output_slices, strict=True):
+            h_m1r = h_m1R.narrow(2, rank, b_mro.shape[1])
+            y_m1o = y_mO.narrow(1, start, width).unsqueeze(1)
+            if not add:
+                y_m1o.copy_(torch.bmm(h_m1r, b_mro))
+            elif y_m1o.dtype == torch.float32:
+                y_m1o.baddbmm_(h_m1r, b_mro)
+            else:
+                y_m1o.add_(torch.bmm(h_m1r, b_mro))
+            rank, start = rank + b_mro.shape[1], start + width
+        if not seated.first:
+            y_NO.index_copy_(0, seated.rows, y_mO)
+
+    def _of(self, a_stacked: Sequence[Tensor], b_stacked: Sequence[Tensor]) -> _Copies:
+        # A layer's stack is allocated once, for as long as the model lives.
+        key = a_stacked[0].data_ptr()
+        if key not in self._copies:
+            self._copies[key] = _Copies(a_stacked, b_stacked)
+        return self._copies[key]
 
 
 def _longer(stack: Tensor, length: int) -> Tensor:

@@ -14,7 +14,7 @@ from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
 from serving.vllm_plugin import cpu_lora_ops as ops
 from serving.vllm_plugin.cpu_lora_ops import Grouping
-from serving.vllm_plugin.cpu_lora_places import Places, Seated, seated
+from serving.vllm_plugin.cpu_lora_places import Places, Seated
 
 
 class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM is Any to mypy
@@ -54,7 +54,7 @@ class GroupedPunicaWrapperCPU(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM i
             grouping = ops.group_rows(self.token_lora_indices[:n_rows])
             self._token_groups[n_rows] = grouping
             if grouping.lone:
-                self._seated[n_rows] = seated(grouping.lone, self._adapters)
+                self._seated[n_rows] = Seated.of(grouping.lone, self._adapters)
         return grouping
 
     def sampler_groups(self, n_rows: int) -> Grouping:

@@ -16,12 +16,12 @@ async def announce(pool: Pool, drain: Drain, url: str, *, pages: bool) -> None:
         await asyncio.sleep(_POLL_SECONDS)
     if pool.status.status == "ready":
         where = f"pages at {url}/, API at {url}/v1" if pages else f"API at {url}/v1"
-        print(f"Ready with {len(pool.listed())} models: {where}", flush=True)
+        print(f"Ready: {where}", flush=True)
     while not drain.leaving:
         await asyncio.sleep(_POLL_SECONDS)
     if drain.running:
         print(
-            f"Ending: {drain.running} request(s) may take {drain.seconds:.0f} s more; once more "
-            "to stop at once",
+            f"Ending once {drain.running} request(s) are answered, within {drain.seconds:.0f} s; "
+            "Ctrl-C again ends it now",
             flush=True,
         )

@@ -14,8 +14,11 @@ OPENING = "You stand before a door of black oak."
 REPLY = "The hinges shriek. Cold air comes up the stairs, and with it a smell of rain."
 
 
-def entry(model: str, kind: str, created: int, **extra: object) -> dict[str, object]:
-    sampler = {"temperature": 0.7, "top_p": 0.95, "repetition_penalty": 1.1, "max_tokens": 60}
+def entry(
+    model: str, kind: str, created: int, *, max_tokens: int = 60, **extra: object
+) -> dict[str, object]:
+    sampler = {"temperature": 0.7, "top_p": 0.95, "repetition_penalty": 1.1}
+    sampler |= {"max_tokens": max_tokens}
     about = {"kind": kind, "base": BASE, "adapter": HASHES[model], "state": "live"}
     about |= {"opening": None, "sampler": sampler, "speakers": None} | extra
     return {

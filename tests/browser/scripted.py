@@ -20,6 +20,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 import ui.app
 from tests.browser.script import HASHES, HESPER, MODELS, Cut, Fail, Gate, Part, Script
+from tests.browser.scripted_jobs import ScriptedJobs
 
 
 class ScriptedGateway:
@@ -30,14 +31,16 @@ class ScriptedGateway:
         refuse: model id -> (status, code, message) instead of an answer.
         asked: the bodies of all requests for text.
         hung_up: ids of models whose client went away before the end.
+        training: files and jobs.
     """
 
     def __init__(self, port: int = 0, api_key: str | None = None) -> None:
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.reset()
         self.app = FastAPI()
+        self.training = ScriptedJobs(self.app)
+        self.reset()
         self._routes()
         ui.app.mount(self.app, self.url, api_key)
         # Closing waits for open streams; browsers keep one open as long as a page is.
@@ -52,6 +55,7 @@ class ScriptedGateway:
         self.refuse: dict[str, tuple[int, str, str]] = {}
         self.asked: list[dict[str, object]] = []
         self.hung_up: queue.Queue[str] = queue.Queue()
+        self.training.reset()
 
     def start(self) -> None:
         """The socket listens already: whoever connects before the server runs, waits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -68,3 +69,20 @@ def expect_column(page: Page, side: str, state: str) -> None:
 def unfold(page: Page, name: str) -> None:
     """An accordion; its arrow is part of its name."""
     page.get_by_role("button", name=re.compile(f"^{re.escape(name)}")).click()
+
+
+def arrive_at_train(page: Page) -> None:
+    """The page knows the server's jobs."""
+    expect(page.get_by_test_id("jobs")).to_be_visible()
+
+
+def drop(page: Page, *files: Path, zone: str = "train-drop") -> None:
+    page.locator(f"#{zone} input[type=file]").set_input_files(files)
+
+
+def expect_job(page: Page, state: str) -> None:
+    expect(page.get_by_test_id("job")).to_have_attribute("data-state", state)
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.script import ADVENTURE, BASE, MODELS, Fail
+from tests.browser.script import ADVENTURE, BASE, MODELS, Fail, entry
 from tests.browser.scripted import ScriptedGateway
 from tests.browser.steps import (
     PHONE,
@@ -48,6 +50,17 @@ def test_a_fast_column_ends_while_the_slow_one_still_writes(
     assert same[0]["seed"] == 7
     assert same[0]["prompt"] == "The tide went out"
     shoot(page, "scripted-compare")
+
+
+def test_a_link_compares_an_adapter_with_its_own_base(
+    scripted: ScriptedGateway, open_page: OpenPage
+) -> None:
+    other = entry(BASE, "base", 1795000000) | {"id": "gpt2"}
+    scripted.models = [other, *MODELS]
+    page = open_page(f"{scripted.url}/compare?model={ADVENTURE}")
+    arrive_at_compare(page)
+    expect(page.get_by_role("combobox", name="Model A")).to_have_value(re.compile("^embedded "))
+    expect(page.get_by_role("combobox", name="Model B")).to_have_value(re.compile("^adventure "))
 
 
 def test_stop_ends_both_upstream(scripted: ScriptedGateway, open_page: OpenPage) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.script import ADVENTURE, HESPER, MODELS, OLDER, OPENING, REPLY
+from tests.browser.script import ADVENTURE, HESPER, MODELS, OLDER, OPENING, REPLY, entry
 from tests.browser.scripted import ScriptedGateway
 from tests.browser.steps import (
     PHONE,
@@ -92,6 +92,63 @@ def test_model_text_is_never_html(
     expect(story(page)).to_contain_text("{{window}} `tick`")
     assert page.evaluate("window.hacked") is None
     shoot(page, "scripted-nasty")
+
+
+def test_an_adapter_whose_replies_are_long_keeps_its_length(
+    scripted: ScriptedGateway, open_page: OpenPage
+) -> None:
+    scripted.models = [entry(ADVENTURE, "adventure", 1, opening=OPENING, max_tokens=600)]
+    page = open_page(scripted.url)
+    arrive_at_play(page)
+    send(page, "wait")
+    expect_steps(page, 1)
+    assert scripted.asked[-1]["max_tokens"] == 600
+
+
+def test_a_narrator_that_is_gone_is_named(scripted: ScriptedGateway, open_page: OpenPage) -> None:
+    page = open_page(scripted.url)
+    arrive_at_play(page)
+    send(page, "wait")
+    expect_steps(page, 1)
+    scripted.models = [model for model in MODELS if model["id"] != ADVENTURE]
+    page.reload()
+    expect(page.get_by_test_id("notice")).to_have_text(
+        f"{ADVENTURE} is not here any more: {HESPER} goes on from here."
+    )
+    expect_steps(page, 1)
+
+
+def test_two_tabs_of_a_browser_do_not_overwrite_each_other_unseen(
+    scripted: ScriptedGateway, open_page: OpenPage, shoot: Shoot
+) -> None:
+    page = open_page(scripted.url)
+    arrive_at_play(page)
+    warning = page.locator("#other-tab")
+    send(page, "wait")
+    expect_steps(page, 1)
+    expect(warning).to_be_hidden()
+    other = page.context.new_page()
+    other.goto(scripted.url)
+    arrive_at_play(other)
+    send(other, "wait longer")
+    expect_steps(other, 2)
+    expect(warning).to_be_visible()
+    shoot(page, "scripted-two-tabs")
+    page.reload()
+    expect_steps(page, 2)
+    expect(warning).to_be_hidden()
+
+
+def test_an_alias_in_the_address_is_its_live_version(
+    scripted: ScriptedGateway, open_page: OpenPage
+) -> None:
+    alias = OLDER.rpartition(":")[0]
+    live = entry(OLDER, "story", 1795100000, alias_of=OLDER) | {"id": alias}
+    scripted.models = [*MODELS, live]
+    page = open_page(f"{scripted.url}/?model={alias}")
+    arrive_at_play(page)
+    expect(page.get_by_role("combobox", name="Narrator")).to_have_value(re.compile("^grimm "))
+    expect(page.get_by_test_id("notice")).to_have_count(0)
 
 
 def test_retry_keeps_the_alternatives_and_undo_and_redo_walk(

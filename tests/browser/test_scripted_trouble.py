@@ -50,6 +50,21 @@ def test_an_error_in_mid_sentence_keeps_story_and_words(
     expect(box(page)).to_have_value("")
 
 
+def test_what_is_typed_while_an_answer_comes_stays_when_it_fails(
+    scripted: ScriptedGateway, open_page: OpenPage
+) -> None:
+    gate = scripted.gate()
+    scripted.script(ADVENTURE, gate, Fail("the engine fell over", "engine_died"))
+    page = open_page(scripted.url)
+    arrive_at_play(page)
+    send(page, "open the door")
+    expect_play(page, "running")
+    box(page).fill("and then go in")
+    gate.open()
+    expect_play(page, "error")
+    expect(box(page)).to_have_value("open the door\nand then go in")
+
+
 def test_a_broken_connection_is_told_in_plain_words(
     scripted: ScriptedGateway, open_page: OpenPage
 ) -> None:

@@ -65,9 +65,9 @@ def test_training_lowers_the_loss_and_plain_libraries_load_the_adapter_with_the_
 
     from lmft.train.model import load_trainable
     from lmft.train.processes import whole_adapter
-    from lmft.train.publish import _save_weights
     from lmft.train.trainer import make_trainer
     from lmft.train.variant import export_variant, variant_name
+    from lmft.train.weights import save_adapter
 
     monkeypatch.setattr(paths, "bases_dir", lambda: tmp_path / "bases")
     base = make_base(tmp_path / name, name)
@@ -80,7 +80,7 @@ def test_training_lowers_the_loss_and_plain_libraries_load_the_adapter_with_the_
 
     served = export_variant(base, plan, model, variant_name(base, plan, "dequantized"))
     adapter = tmp_path / "adapter"
-    _save_weights(model, whole_adapter(model), adapter, base)
+    save_adapter(model, whole_adapter(model), adapter, base)
     plain = AutoModelForCausalLM.from_pretrained(served, dtype=torch.float32)
     loaded = PeftModel.from_pretrained(plain, adapter).eval()
     ids = torch.randint(1, 8000, (1, 24))

@@ -215,7 +215,7 @@ def test_a_data_directory_that_is_a_file_is_refused(home):
 
 @pytest.mark.parametrize(
     "command",
-    ["", "demo", "train", "serve", "play", "doctor", "models", "models list", "models show"],
+    ["", "demo", "pretrain", "doctor", "models", "models show", "corpus build", "jobs list"],
 )
 def test_every_command_explains_itself(home, command):
     done = lmft(home, *command.split(), "--help")
@@ -223,6 +223,19 @@ def test_every_command_explains_itself(home, command):
     assert done.stderr == ""
     assert "Usage: " in done.stdout
     assert_nothing_left(home)
+
+
+def test_help_shows_what_is_taken_where_nothing_is_said(home):
+    """Rich's markup would swallow what stands in brackets."""
+    for command, default in (
+        ("train", "[default: the recipe's]"),
+        ("serve", "[default: the newest]"),
+        ("pretrain", "[default: the recipe's]"),
+        ("keys create", "[default: inference, models:read]"),
+        ("jobs list", "[default: this machine's own jobs]"),
+    ):
+        shown = " ".join(lmft(home, *command.split(), "--help").stdout.split())
+        assert default in shown, command
 
 
 def test_the_installed_command_is_this_one():

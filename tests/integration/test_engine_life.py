@@ -46,6 +46,10 @@ def alive(pid: int) -> bool:
         return False
 
 
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def eventually(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + START_SECONDS / 4
     while not condition():
@@ -71,7 +75,7 @@ def test_a_killed_engine_comes_back_and_ctrl_c_leaves_nothing(
     server: tuple[subprocess.Popen[bytes], str], adapters: Adapters
 ) -> None:
     process, url = server
-    engine = min(family(process.pid) - {process.pid})
+    (engine,) = (pid for pid in family(process.pid) if b"serving.engine.child" in command_of(pid))
     os.kill(engine, signal.SIGKILL)
     eventually(lambda: httpx.get(f"{url}/readyz").status_code == 503, "the loss to be noticed")
     body = {"model": adapters.adventure, "prompt": "You", "max_tokens": 1}

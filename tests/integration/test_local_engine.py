@@ -22,6 +22,8 @@ import pytest
 
 from serving.engine.client import EngineClient
 from serving.engine.refusals import AdapterRefused, UpstreamRefusal
+from serving.engine.work import counted
+from serving.watch.relayed import relayed
 from tests.conftest import ROOT, START_SECONDS
 from tests.unit.local_engine import make_models
 
@@ -217,6 +219,20 @@ def test_nothing_is_answered_without_the_key(local: Local) -> None:
 def test_routes_that_vllm_has_and_this_engine_has_not_are_not_found(local: Local) -> None:
     with pytest.raises(UpstreamRefusal, match="no such route"):
         local.use(lambda client: client.json("/v1/chat/completions", {}))
+
+
+def test_its_figures_count_what_it_reads_and_writes_by_vllms_names(local: Local) -> None:
+    def figures() -> dict[str, float]:
+        said = local.use(lambda client: client.metrics())
+        assert len(counted(said)) == 2
+        families = relayed({"own": said})
+        return {one.name: sample.value for one in families for sample in one.samples}
+
+    before = figures()
+    local.use(lambda client: ask(client, prompt=[[5, 6, 7], [8, 9]]))
+    after = figures()
+    new = {name: after[name] - before[name] for name in after}
+    assert new == {"lmft_engine_prompt_tokens": 5, "lmft_engine_generation_tokens": 24}
 
 
 def test_a_connection_that_closes_gives_its_room_to_others(local: Local) -> None:

@@ -83,6 +83,7 @@ async def gateway(directory: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Fak
         pool,
         watch,
         access_to(Keys(store), {}),
+        store,
         host="127.0.0.1",
         on_engine_end=lambda: None,
     )

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,7 @@ from lmft.errors import (
     NotFoundError,
     ProbeFailedError,
 )
+from lmft.ids import parse_adapter_id
 from lmft.registry.adapters import MANIFEST, Adapter, get_adapter
 from lmft.store.database import open_store
 from lmft.store.deployments import Deployments
@@ -47,7 +49,9 @@ BringUp = Callable[[str, bool], Awaitable[None]]
 
 
 def alias_of(version: str) -> str:
-    return version.rpartition(":")[0]
+    parsed = parse_adapter_id(version)
+    assert parsed is not None
+    return parsed.alias
 
 
 @contextlib.asynccontextmanager
@@ -327,6 +331,66 @@ def test_an_adapter_is_not_there_before_its_base_is(monkeypatch: pytest.MonkeyPa
     catalog.refresh()
     assert seen == [set()]
     assert version in catalog.adapters
+
+
+def checkpoint_of(version: str, step: int) -> str:
+    """A checkpoint of it that happens to have its very weights."""
+    final = get_adapter(version)
+    kept = final.id.checkpoint(step)
+    shutil.copytree(final.path, paths.adapters_dir() / f".{kept.directory}")
+    made = paths.adapters_dir() / f".{kept.directory}"
+    manifest = json.loads((made / MANIFEST).read_text())
+    manifest |= {"id": str(kept), "created_at": "2099-01-01T00:00:00Z"}
+    (made / MANIFEST).write_text(json.dumps(manifest))
+    made.rename(paths.adapters_dir() / kept.directory)
+    return str(kept)
+
+
+def test_a_checkpoint_answers_to_its_id_and_is_nothing_to_the_alias() -> None:
+    first = publish("tale")
+    alias = alias_of(first)
+    kept = checkpoint_of(first, 40)
+    deployments = Deployments(open_store())
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            assert await ask(pool, alias) == first
+            assert await ask(pool, kept) == kept
+            assert {kept, first, alias} <= listed(pool).keys()
+            assert listed(pool)[alias].alias_of == first
+            late = checkpoint_of(first, 41)
+            second = publish("tale")
+            await until(lambda: listed(pool)[alias].alias_of == second)
+            assert late in listed(pool)
+            assert {wish.adapter_id for wish in deployments.history(alias)} == {first, second}
+            # The command would refuse it; somebody wrote it into the store.
+            deployments.want(alias, kept, "by hand")
+            await until(lambda: state_of(kept) == "failed")
+            assert await ask(pool, alias) == second
+            await pool.delete(kept)
+            with pytest.raises(NotFoundError):
+                await pool.lease(kept)
+            assert await ask(pool, alias) == second
+            await pool.delete(second)
+            assert await ask(pool, alias) == first
+            await pool.delete(first)
+            assert listed(pool).keys() & {late, alias} == {late}
+
+    asyncio.run(scenario())
+
+
+def test_a_server_begins_with_no_checkpoint_that_nobody_asked_for() -> None:
+    first = publish("tale")
+    kept = checkpoint_of(first, 40)
+    shutil.rmtree(get_adapter(first).path)
+
+    async def scenario() -> None:
+        async with pooled() as pool:
+            assert listed(pool)[kept].state == "idle"
+            assert alias_of(first) not in listed(pool)
+            assert await ask(pool, kept) == kept
+
+    asyncio.run(scenario())
 
 
 def test_what_a_killed_server_had_begun_to_remove_goes(home: Path) -> None:

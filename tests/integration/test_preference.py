@@ -239,7 +239,7 @@ def test_what_the_recipe_leaves_open_is_the_parents(adapters: Adapters) -> None:
         name="silent",
         data=shipped.data,
         method="kto",
-        continue_from=parent.id.suffix,
+        continue_from=parent.id.key,
         format={"kind": "chat"},
     )
     job = prepare(silent)

@@ -79,7 +79,7 @@ def test_vllm_takes_our_adapters_over_the_bases_of_the_table(
     """Config, names and shapes, through vLLM's own LoRA manager over its own model."""
     from lmft.train.model import add_lora, load_base
     from lmft.train.processes import whole_adapter
-    from lmft.train.publish import _save_weights
+    from lmft.train.weights import save_adapter
 
     plan = Plan("cpu", "none", "float32", 64, 4, 1, ())
     made, seen = {}, set()
@@ -88,7 +88,7 @@ def test_vllm_takes_our_adapters_over_the_bases_of_the_table(
         if base.architecture in LORA_ARCHITECTURES:
             model = add_lora(load_base(base, plan), Lora(rank=RANK), seed=1)
             adapter = tmp_path / f"{name}-adapter"
-            _save_weights(model, whole_adapter(model), adapter, base)
+            save_adapter(model, whole_adapter(model), adapter, base)
             made[name] = [str(base.path), str(adapter)]
             seen.add(base.architecture)
     assert seen == LORA_ARCHITECTURES or len(names) < len(ARCHITECTURES)

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from lmft.store.database import Store, open_store
 from lmft.store.keys import Keys, Limits
+from lmft.store.tables import SCOPES
 from serving.gateway.access import keyring
 from serving.gateway.access.guard import Guard
 from serving.gateway.access.keyring import Keyring
@@ -24,7 +25,7 @@ from serving.gateway.access.keyring import Keyring
 HERE = "http://127.0.0.1:8321"
 SOCKET = "ws://127.0.0.1:8321/v1/realtime"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-ALL = ["inference", "models:read", "models:write", "metrics", "pages"]
+ALL = list(SCOPES)
 
 
 @pytest.fixture
@@ -182,6 +183,15 @@ def test_the_hash_is_not_the_key(served, keys):
         ("models:write", "POST", "/v1/models/ft:a:b:c"),
         ("metrics", "GET", "/metrics"),
         ("metrics", "POST", "/metrics"),
+        ("files", "POST", "/v1/files"),
+        ("files", "GET", "/v1/files/file-a/content"),
+        ("files", "POST", "/v1/uploads/upload_a/parts"),
+        ("jobs", "POST", "/v1/fine_tuning/jobs"),
+        ("jobs", "GET", "/v1/fine_tuning/jobs/ftjob-a/events"),
+        ("jobs", "GET", "/v1/lmft/jobs/ftjob-a/stream"),
+        ("jobs", "GET", "/v1/lmft/recipes"),
+        ("stories", "POST", "/v1/lmft/stories"),
+        ("stories", "DELETE", "/v1/lmft/presets/a"),
     ],
 )
 def test_each_route_needs_its_scope_and_no_other_will_do(served, keys, scope, method, path):
@@ -251,7 +261,8 @@ def test_the_pages_own_key_reaches_what_they_need_and_no_more(served, keys):
     client = served(None, "of the pages")
     assert name(client, "of the pages") == "pages"
     assert client.get("/v1/models", headers=bearer("of the pages")).status_code == 200
-    assert client.delete("/v1/models/x", headers=bearer("of the pages")).status_code == 403
+    for path in ("/v1/files", "/v1/fine_tuning/jobs", "/v1/lmft/stories", "/v1/models/x"):
+        assert client.delete(path, headers=bearer("of the pages")).status_code == 200
     assert client.get("/metrics", headers=bearer("of the pages")).status_code == 403
 
 
@@ -281,7 +292,7 @@ def test_limits_and_models_come_with_the_caller(keys):
     import asyncio
 
     limits = Limits(requests_per_minute=3)
-    _, secret = keys.create("app", models=["ft:a:b:c"], limits=limits)
+    _, secret = keys.create("app", models=["ft:a:me:c"], limits=limits)
     caller = asyncio.run(Keyring(keys).find(secret.encode()))
     assert caller is not None
-    assert (caller.limits, caller.models) == (limits, {"ft:a:b:c"})
+    assert (caller.limits, caller.models) == (limits, {"ft:a:me:c"})

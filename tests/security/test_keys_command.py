@@ -51,6 +51,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(home: Path) -> None:
         ("create a --model nosuch", "no model nosuch"),
         ("create a --scope metrics --model embedded", "cannot have the scope metrics"),
         ("create a/b", "'a/b' cannot be a key's name"),
+        ("create a --project nosuch", "no project 'nosuch'"),
         ("revoke nosuch", "No valid key is named nosuch"),
     ],
 )
@@ -73,3 +74,26 @@ def test_what_cannot_be_is_said_in_one_line(
     assert says in line
     assert [key.name for key in Keys(store).all()] == ["shop"]
     store.close()
+
+
+def test_a_project_is_made_limited_and_given_a_key(home: Path) -> None:
+    def projects(*arguments: str) -> str:
+        done = run_lmft("projects", *arguments, LMFT_HOME=str(home), COLUMNS="200")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    limits = ("--disk-gib", "1.5", "--active-jobs", "2", "--training-tokens-per-day", "1000000")
+    made = projects("create", "shop", *limits)
+    assert "1.5 GiB of files, 2 active jobs, 1,000,000 training tokens in 24 hours" in made
+    said = projects("set", "shop", "--active-jobs", "0")
+    assert "1.5 GiB of files, 1,000,000 training tokens in 24 hours" in said
+    listed = projects("list").splitlines()
+    assert [line.split()[0] for line in listed] == ["name", "me", "shop"]
+    assert "0.000 of 1.5 GiB" in listed[2]
+    lmft(home, "create", "till", "--project", "shop", "--active-jobs", "1", "--jobs-per-day", "9")
+    store = open_store(home / "lmft.db")
+    (key,) = Keys(store).valid()
+    store.close()
+    assert (key.project, key.limits) == ("shop", Limits(active_jobs=1, jobs_per_day=9))
+    (row,) = (line for line in lmft(home, "list").splitlines() if "till" in line)
+    assert row.split()[2] == "shop"

@@ -7,7 +7,8 @@ import shutil
 import pytest
 from rich.console import Console
 
-from lmft.errors import NotFoundError
+from lmft.deploying import deploy, rollback
+from lmft.errors import InputError, NotFoundError
 from lmft.registry.show import list_shown
 from lmft.store.chosen import chosen, live_versions
 from lmft.store.database import open_store, store_file
@@ -36,6 +37,19 @@ def test_a_live_version_that_was_removed_by_hand_gives_way_to_the_newest() -> No
     make_live(str(first.id), first.id.alias)
     shutil.rmtree(first.path)
     assert chosen("tale").id == chosen(first.id.alias).id == second.id
+
+
+def test_an_alias_never_means_a_checkpoint() -> None:
+    final = publish("tale")
+    kept = publish(adapter_id=final.id.checkpoint(40))
+    assert {chosen(text).id for text in ("tale", final.id.alias)} == {final.id}
+    assert chosen(str(kept.id)).id == kept.id
+    for command in (deploy, rollback):
+        with pytest.raises(InputError, match="is a checkpoint"):
+            command(str(kept.id), Console(quiet=True))
+    shutil.rmtree(final.path)
+    with pytest.raises(NotFoundError):
+        chosen(final.id.alias)
 
 
 def test_to_look_makes_no_database() -> None:

@@ -69,7 +69,9 @@ def request(watch: Watch, pool: Any, gone: asyncio.Event, **headers: str) -> Req
         await gone.wait()
         return {"type": "http.disconnect"}
 
-    state = SimpleNamespace(gateway=Gateway(pool, watch, Admission(Room(1, 1))))
+    no_store: Any = None
+    shared = Gateway(pool, watch, Admission(Room(1, 1)), no_store)
+    state = SimpleNamespace(gateway=shared)
     return Request(
         {
             "type": "http",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from lmft.corpus.documents import Document, Message
 from lmft.dataset.encode import Encoded, Encoder
 from lmft.eval import heldout
-from lmft.eval.heldout import heldout_nats_per_byte
+from lmft.eval.heldout import score_heldout
 from lmft.format.contract import Speakers
 from lmft.paths import EMBEDDED_BASE
 from lmft.train.fast.install import install
@@ -75,6 +77,20 @@ def plain_nats(model: Any, document: Encoded, encoder: Encoder) -> float:
     )
 
 
+def two_thirds_likeliest(model: Any, encoder: Encoder, n_tokens: int) -> Encoded:
+    """A document that the model writes itself, but for every third token."""
+    model.eval()
+    ids = [encoder.start_id]
+    with torch.no_grad():
+        for place in range(n_tokens):
+            logits = model(input_ids=torch.tensor([ids])).logits[0, -1]
+            ids.append(int(logits.topk(2).indices[int(place % 3 == 2)]))
+    (document,) = stories(encoder, "x")
+    return replace(
+        document, ids=np.array(ids[1:], document.ids.dtype), trained=np.ones(n_tokens, bool)
+    )
+
+
 def stories(encoder: Encoder, *texts: str) -> list[Encoded]:
     return [encoder.encode(Document("a", text=text), None) for text in texts]
 
@@ -84,8 +100,16 @@ def test_short_documents_are_scored_whole_after_their_start_token(model, encoder
     assert max(len(document.ids) for document in documents) < CONTEXT
     nats = sum(plain_nats(model, document, encoder) for document in documents)
     n_bytes = sum(document.n_bytes for document in documents)
-    found = heldout_nats_per_byte(model, documents, encoder, CONTEXT)
+    found = score_heldout(model, documents, encoder, CONTEXT).nats_per_byte
     assert found == pytest.approx(nats / n_bytes, rel=1e-5)
+
+
+def test_a_token_is_right_if_no_other_is_likelier(model, encoder):
+    document = two_thirds_likeliest(model, encoder, 30)
+    assert encoder.eos_id not in document.ids
+    found = score_heldout(model, [document], encoder, CONTEXT)
+    assert found.token_accuracy == pytest.approx(20 / 30)
+    assert score_heldout(model, [], encoder, CONTEXT).token_accuracy == 0
 
 
 def test_of_a_conversation_the_replies_count_and_their_share_of_the_bytes(model, encoder):
@@ -94,7 +118,7 @@ def test_of_a_conversation_the_replies_count_and_their_share_of_the_bytes(model,
     words = document.ids != encoder.eos_id
     share = document.trained[words].sum() / words.sum()
     assert 0 < share < 1
-    found = heldout_nats_per_byte(model, [document], encoder, CONTEXT)
+    found = score_heldout(model, [document], encoder, CONTEXT).nats_per_byte
     nats = plain_nats(model, document, encoder)
     assert found == pytest.approx(nats / (document.n_bytes * share), rel=1e-5)
 
@@ -110,7 +134,7 @@ def test_every_token_is_scored_once_after_the_one_before_it(
         encoder.encode(Document("a", text=encoder.decode(sample[:length])), None)
         for length in lengths
     ]
-    found = heldout_nats_per_byte(forgetful, documents, encoder, window_tokens)
+    found = score_heldout(forgetful, documents, encoder, window_tokens).nats_per_byte
     nats = sum(one_by_one(forgetful, document, encoder) for document in documents)
     assert found == pytest.approx(nats / sum(d.n_bytes for d in documents), rel=1e-4)
 
@@ -154,6 +178,6 @@ def test_a_batch_is_small_or_a_single_window_and_none_is_left_out(monkeypatch, e
 
 def test_nothing_to_score_is_no_loss_and_training_goes_on(model):
     model.train()
-    assert heldout_nats_per_byte(model, [], PLAIN, CONTEXT) == 0
-    assert heldout_nats_per_byte(model, stories(PLAIN, "Rain."), PLAIN, CONTEXT) > 0
+    assert score_heldout(model, [], PLAIN, CONTEXT).nats_per_byte == 0
+    assert score_heldout(model, stories(PLAIN, "Rain."), PLAIN, CONTEXT).nats_per_byte > 0
     assert model.training

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate", "vllm"}
+HEAVY_PACKAGES = ("train", "eval", "pretrain")
+
+# What lmft.jobs.child imports once it knows what to do; nobody else may.
+OF_A_JOBS_PROCESS = {
+    ROOT / "lmft" / "jobs" / f"{name}.py" for name in ("chosen_recipe", "training", "validation")
+}
 
 
 def sources(package: str) -> list[Path]:
@@ -66,13 +74,34 @@ def test_only_the_main_of_serving_mounts_the_pages():
     assert not offenders(others, lambda file: roots(imports(file)) & {"ui"})
 
 
-def test_lmft_imports_nothing_heavy_outside_train_and_eval():
+def test_lmft_imports_nothing_heavy_outside_what_trains_and_measures():
     light = [
         file
         for file in sources("lmft")
-        if file.relative_to(ROOT / "lmft").parts[0] not in ("train", "eval")
+        if file.relative_to(ROOT / "lmft").parts[0] not in HEAVY_PACKAGES
     ]
     assert not offenders(light, lambda file: roots(imports(file, at_import=True)) & HEAVY)
+
+
+def test_pretraining_needs_torch_and_transformers_and_no_other_trainer():
+    """It runs on a bare GPU machine."""
+    script = (
+        "import sys\n"
+        "for name in ('trl', 'peft', 'datasets', 'accelerate', 'bitsandbytes', 'codecarbon'):\n"
+        "    sys.modules[name] = None\n"
+        "from lmft.train.environment import prepare_torch\n"
+        "prepare_torch()\n"
+        "import lmft.pretrain.run\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_pretraining_recipe_is_read_without_anything_heavy():
+    file = ROOT / "lmft" / "pretrain" / "recipe.py"
+    names = imports(file, at_import=True)
+    assert not roots(names) & HEAVY
+    assert not {name for name in names if name.startswith(("lmft.train", "lmft.eval"))}
 
 
 def test_what_light_modules_import_from_train_is_light_too():
@@ -89,7 +118,8 @@ def test_light_modules_of_lmft_take_only_light_ones_from_train_at_import():
     light = [
         file
         for file in sources("lmft")
-        if file.relative_to(ROOT / "lmft").parts[0] not in ("train", "eval")
+        if file.relative_to(ROOT / "lmft").parts[0] not in HEAVY_PACKAGES
+        and file not in OF_A_JOBS_PROCESS
     ]
 
     def wrong(file: Path) -> set[str]:
@@ -101,6 +131,12 @@ def test_light_modules_of_lmft_take_only_light_ones_from_train_at_import():
         }
 
     assert not offenders(light, wrong)
+
+
+def test_only_the_process_of_a_job_imports_what_trains_it():
+    names = {f"lmft.jobs.{file.stem}" for file in OF_A_JOBS_PROCESS}
+    others = [file for file in sources("lmft") if file not in OF_A_JOBS_PROCESS]
+    assert not offenders(others, lambda file: imports(file, at_import=True) & names)
 
 
 def test_serving_loads_torch_only_inside_the_engines_own_processes():

@@ -39,8 +39,8 @@ def make_adapter(base: Base, directory: Path, seed: int = 1) -> Path:
     from lmft.train.model import add_lora, load_base
     from lmft.train.planning.plan import Plan
     from lmft.train.processes import whole_adapter
-    from lmft.train.publish import _save_weights
     from lmft.train.recipe import Lora
+    from lmft.train.weights import save_adapter
 
     plan = Plan("cpu", "none", "float32", 64, 4, 1, ())
     model = add_lora(load_base(base, plan), Lora(rank=4), seed=seed)
@@ -48,7 +48,7 @@ def make_adapter(base: Base, directory: Path, seed: int = 1) -> Path:
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.05)
-    _save_weights(model, whole_adapter(model), directory, base)
+    save_adapter(model, whole_adapter(model), directory, base)
     return directory
 
 

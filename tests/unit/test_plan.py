@@ -92,6 +92,18 @@ def test_a_step_is_one_pass_where_memory_allows_it() -> None:
     assert made.keep_dequantised
 
 
+@pytest.mark.parametrize(
+    ("epochs", "n_blocks", "batch", "steps"),
+    [(3, 10, 32, 1), (3, 10, 4, 8), (1, 10, 4, 3), (0.3, 64, 8, 3), (1.1, 10, 1, 11)],
+)
+def test_a_run_has_the_epochs_that_were_asked_for(
+    epochs: float, n_blocks: int, batch: int, steps: int
+) -> None:
+    """Whole steps, and no more than one that is begun: epochs follow without a gap."""
+    wanted = recipe(training={"epochs": epochs, "batch_blocks": batch})
+    assert plan(wanted, n_blocks).steps == steps
+
+
 def test_less_memory_makes_smaller_passes_of_the_same_step(free) -> None:
     wanted = recipe(training={"batch_blocks": 512})
     passes = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,11 @@ from lmft import paths
 from lmft.corpus.build import Settings
 from lmft.corpus.compiled import build_into
 from lmft.corpus.store import FILES
-from lmft.errors import BadInputError, CorpusError, RecipeError
+from lmft.errors import BadInputError, CorpusError, InputError, RecipeError
 from lmft.format.contract import Speakers
 from lmft.train.prepare import prepare
 from lmft.train.recipe import Recipe, find_recipe, load_recipe
+from tests.conftest import ROOT
 from tests.unit.tales import tale, write_tales
 
 
@@ -198,3 +201,96 @@ def test_an_opening_ends_with_a_sentence_where_the_script_has_them(
         (tmp_path / f"{number}.txt").write_text(told[-1])
     opening = prepare(recipe(data=tmp_path)).contract.opening
     assert opening in [story[:length] for story in told]
+
+
+# Held-out text of its own
+
+
+def test_held_out_text_of_its_own_is_measured_and_all_the_other_is_learnt(tmp_path: Path) -> None:
+    data, held = write_tales(tmp_path / "tales"), tmp_path / "tales-too" / "tales"
+    held.mkdir(parents=True)
+    for number in range(3):
+        (held / f"{number:02}.txt").write_text(tale(100 + number, 8))
+    # One that is learnt too measures nothing.
+    (held / "old.txt").write_text(tale(3))
+    job = prepare(recipe("adventure", data, f"heldout={held}"))
+    assert sorted(story.text.split()[0:9] for story in job.corpus.heldout) == sorted(
+        tale(100 + number, 8).split()[0:9] for number in range(3)
+    )
+    assert {story.source.partition("/")[0] for story in job.corpus.train} == {"train"}
+    assert len(job.corpus.train) == 14
+    (pair,) = job.corpus.info.duplicates
+    assert (pair.source, pair.of) == ("heldout/old.txt", "train/03.txt")
+    assert len(job.heldout) == 3
+    assert job.corpus.info.hash != prepare(recipe("adventure", data)).corpus.info.hash
+
+
+def test_held_out_text_may_be_one_short_file(tmp_path: Path) -> None:
+    one = tmp_path / "held.txt"
+    one.write_text(tale(100, 4))
+    job = prepare(recipe("adventure", write_tales(tmp_path / "tales"), f"heldout={one}"))
+    assert len(job.corpus.heldout) == 1
+
+
+def test_held_out_text_that_measures_nothing_is_refused(tmp_path: Path) -> None:
+    data = write_tales(tmp_path / "tales")
+    with pytest.raises(CorpusError, match="repeat"):
+        prepare(recipe("adventure", data, f"heldout={data}"))
+    with pytest.raises(CorpusError, match="mixes formats up"):
+        prepare(recipe("adventure", data, f"heldout={chat(tmp_path / 'chat.jsonl')}"))
+    with pytest.raises(InputError, match="No such file"):
+        prepare(recipe("adventure", data, f"heldout={tmp_path / 'nowhere'}"))
+    build_into([data], tmp_path / "corpus", Settings())
+    for text, heldout in ((tmp_path / "corpus", data), (data, tmp_path / "corpus")):
+        with pytest.raises(InputError, match="has a held-out side of its own"):
+            prepare(recipe("adventure", text, f"heldout={heldout}"))
+
+
+def chat(file: Path) -> Path:
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"Where were you on day {number}?"},
+                {"role": "assistant", "content": tale(number, 2)},
+            ]
+        }
+        for number in range(20)
+    ]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file
+
+
+# Budget
+
+
+def test_a_budget_cuts_the_plan_down_before_it_begins(tmp_path: Path) -> None:
+    data = write_tales(tmp_path / "tales")
+    blocks = ("training.block_tokens=64", "training.batch_blocks=4")
+    whole = prepare(recipe("adventure", data, *blocks)).plan
+    cut = prepare(recipe("adventure", data, *blocks, "training.max_tokens=2000")).plan
+    assert (cut.steps, cut.uncut_steps, cut.step_tokens) == (7, whole.steps, 256)
+    assert cut.tokens <= 2000
+    assert f"steps 7 of {whole.steps}: training.max_tokens allows no more" in cut.reasons
+    enough = prepare(recipe("adventure", data, *blocks, f"training.max_tokens={whole.tokens}")).plan
+    assert (enough.steps, enough.uncut_steps) == (whole.steps, None)
+    with pytest.raises(RecipeError, match="max_tokens is 255, but one step takes 256"):
+        prepare(recipe("adventure", data, *blocks, "training.max_tokens=255"))
+
+
+# What a process needs that only checks
+
+
+@pytest.mark.parametrize(
+    ("name", "override"),
+    [("adventure", "training.compile=true"), ("prefer", "method=dpo"), ("prefer", "method=kto")],
+)
+def test_preparing_imports_nothing_heavy(name: str, override: str) -> None:
+    script = (
+        "import sys; from lmft.train.prepare import prepare;"
+        "from lmft.train.recipe import find_recipe, load_recipe;"
+        f"prepare(load_recipe(find_recipe({name!r}), [{override!r}]));"
+        "print(*{'torch', 'transformers', 'peft', 'trl', 'sqlalchemy'} & {*sys.modules})"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr

@@ -649,7 +649,7 @@ SILLYTAVERN = {"user_name": "Bo", "character_name": "Hesper", "create_date": "20
         ('"text": she wrote\n', "a.txt"),
         ("", "a.txt"),
         ("{", "a.txt"),
-        (gzip.compress(b"x"), "a.jsonl"),
+        (gzip.compress(b"x", mtime=0), "a.jsonl"),
         (b"cos\nsystem\n(S'true'\ntR.", "a.jsonl"),
     ],
 )

@@ -98,6 +98,21 @@ def test_data_is_relative_to_the_recipe(load, tmp_path, monkeypatch, written, re
     assert load(f"name: tale\ndata: {written}\n").data == str(expected)
 
 
+def test_held_out_text_is_relative_to_the_recipe_too_and_goes_with_its_data(load, tmp_path):
+    text = SMALL + "heldout: ../kept.txt"
+    assert load(text).heldout == str(tmp_path.parent / "kept.txt")
+    assert load(SMALL).heldout is None
+    (tmp_path / "recipe.yaml").write_text(text)
+    assert load_recipe(tmp_path / "recipe.yaml", (), tmp_path).heldout is None
+
+
+@pytest.mark.parametrize(
+    "text", ["keep_epochs: 11", "keep_epochs: -1", "max_tokens: 0", "epochs: 1001", "epochs: 1e9"]
+)
+def test_limits_of_a_run_have_limits(load, text):
+    assert f"training.{text.partition(':')[0]}" in faults(load, SMALL + f"training: {{{text}}}")
+
+
 @pytest.mark.parametrize("text", ["2e-4", "2.0e-4", "0.0002", "'2e-4'"])
 def test_a_number_is_a_number_however_it_is_written(load, text):
     assert load(SMALL + f"training: {{learning_rate: {text}}}").training.learning_rate == 2e-4
@@ -237,7 +252,7 @@ def test_overrides_reach_any_depth_and_the_last_one_wins(load):
 
 
 def test_an_override_of_data_is_relative_to_where_the_person_is(load):
-    assert load(SMALL, "data=here/stories").data == "here/stories"
+    assert load(SMALL, "data=here/stories").data == str(Path("here/stories").resolve())
 
 
 @pytest.mark.parametrize(

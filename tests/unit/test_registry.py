@@ -17,6 +17,7 @@ from lmft.registry.adapters import (
     REQUIRED_FILES,
     Adapter,
     Training,
+    checkpoints_of,
     get_adapter,
     list_adapters,
     verify,
@@ -94,6 +95,21 @@ def test_a_suffix_means_the_newest_adapter_of_it():
     newest = publish("tale")
     publish("other")
     assert get_adapter("tale").id == newest.id
+
+
+def test_a_checkpoint_is_found_by_its_id_alone():
+    final = publish("tale")
+    kept = publish(adapter_id=final.id.checkpoint(40))
+    edit_manifest(kept, created_at="2099-01-01T00:00:00Z")
+    assert get_adapter(str(kept.id)).id == kept.id
+    assert {get_adapter(name).id for name in ("tale", final.id.key)} == {final.id}
+    assert [adapter.id for adapter in list_adapters()] == [kept.id, final.id]
+    older, _ = publish(adapter_id=final.id.checkpoint(9)), publish("other")
+    assert [one.id for one in checkpoints_of(final.id)] == [older.id, kept.id]
+    shutil.rmtree(final.path)
+    for name in ("tale", final.id.key, kept.id.version):
+        with pytest.raises(NotFoundError, match="No adapter"):
+            get_adapter(name)
 
 
 @pytest.mark.parametrize(

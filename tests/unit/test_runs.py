@@ -19,6 +19,7 @@ from lmft.errors import (
     Stopped,
     UserError,
 )
+from lmft.ids import AdapterId, mint_adapter_id
 from lmft.train.durable.jobkey import JobKey
 from lmft.train.durable.record import Tuning
 from lmft.train.durable.reopen import reopen
@@ -47,7 +48,7 @@ def key(recipe: Recipe = RECIPE) -> JobKey:
 
 
 def new_run() -> Run:
-    return create_run(RECIPE, key(), "embedded")
+    return create_run(RECIPE, key(), mint_adapter_id("embedded", RECIPE.name))
 
 
 def attempt(run: Run, step: int | None, ended: str | None, first_step: int = 0) -> None:
@@ -74,6 +75,20 @@ def test_the_newest_unfinished_run_is_found_without_its_name():
         assert named.record.attempts[0].step == 3
     with pytest.raises(NotFoundError, match="No run unheard-of"):
         reopen("unheard-of", ())
+
+
+def test_a_run_may_be_given_its_id_before_it_begins():
+    given = AdapterId("embedded", "team", "tale", "0123abcd")
+    directory = paths.runs_dir() / "tale-0123abcd"
+    # As one leaves it who is killed before anything is written.
+    directory.mkdir(parents=True)
+    with create_run(RECIPE, key(), given) as run:
+        assert (run.directory, run.adapter_id) == (directory, given)
+        with pytest.raises(MachineError, match="another process"):
+            create_run(RECIPE, key(), given)
+    with pytest.raises(InputError, match="tale-0123abcd is there already"):
+        create_run(RECIPE, key(), given)
+    reopen("tale-0123abcd", ())[1].close()
 
 
 def test_there_may_be_none():
@@ -224,6 +239,15 @@ def test_the_first_signal_waits_for_the_step_and_the_second_does_not(capfd):
         signals.requested = None
     assert caught.value.exit_code == 130
     assert "after this step" in capfd.readouterr().err
+
+
+def test_a_stop_that_is_told_twice_at_once_is_one_stop():
+    with StopSignals() as signals, signals.deferred():
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        assert signals.requested == signal.SIGTERM
+        # Else it is obeyed here.
+        signals.requested = None
 
 
 def test_a_signal_outside_of_training_leaves_at_once_and_the_handlers_come_back():

@@ -13,7 +13,7 @@ import torch
 from lmft.eval.samples import sample
 from lmft.train.model import load_trainable
 from lmft.train.prepare import Job
-from lmft.train.watch.evaluation import choose_scope, heldout_loss, places, samples, undisturbed
+from lmft.train.watch.evaluation import choose_scope, measured, places, samples, undisturbed
 from tests.unit.watched import tiny_job
 
 
@@ -57,7 +57,7 @@ def test_an_evaluation_leaves_random_state_and_every_modules_mode_as_they_were(
     state = random_state()
     with undisturbed(model):
         assert not model.training
-        heldout_loss(model, job, job.heldout)
+        measured(model, job, job.heldout)
         samples(model, job, 4)
         random.random()
         np.random.random()

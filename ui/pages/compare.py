@@ -13,7 +13,7 @@ from ui.merge import merge
 from ui.models import choices
 from ui.pages.compare_view import CompareLayout
 from ui.pages.seeds import any_seed, read_seed
-from ui.pages.wiring import EVENT, View, look, session_of
+from ui.pages.wiring import EVENT, FORGET_MODEL, View, look, session_of
 from ui.running import Running
 from ui.telling import Telling
 
@@ -32,7 +32,8 @@ class ComparePage:
         page = self._layout
         chosen = [page.model_a, page.model_b]
         seen = [page.notice, page.timer, *chosen]
-        blocks.load(self._see, chosen, seen, **EVENT)
+        arriving = blocks.load(self._arrive, chosen, seen, **EVENT)
+        arriving.then(None, None, None, js=FORGET_MODEL, **EVENT)
         page.timer.tick(self._see, chosen, seen, **EVENT)
         page.refresh.click(self._see, chosen, seen, **EVENT)
         blocks.load(_throw_dice, None, page.seed, **EVENT)
@@ -48,13 +49,17 @@ class ComparePage:
         # for a model to load does not.
         blocks.unload(self._stop)
 
+    async def _arrive(self, first: str | None, second: str | None, request: gr.Request) -> View:
+        """A link from elsewhere may name the model to compare with its base."""
+        return await self._see(first, request.query_params.get("model") or second)
+
     async def _see(self, first: str | None, second: str | None) -> View:
         """Look at the server; fill what is not chosen with the base and the newest adapter."""
         page = self._layout
         seen = await look(self._gateway, text.NO_ADAPTER_TO_COMPARE)
         best = seen.best if seen.best != seen.base else None
-        a = seen.find(first) or seen.base
         b = seen.find(second) or best
+        a = seen.find(first) or (seen.find(b.base) if b else None) or seen.base
         offered = choices(seen.models)
         return {
             page.notice: render.notice(seen.problem or seen.hint, alarm=bool(seen.problem)),

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import gradio as gr
 
-from ui import text
+from ui import render, text
 from ui.client import Gateway
 from ui.models import choices
 from ui.pages.play_view import PlayLayout
 from ui.pages.turn import Desk, Intent, turn_handler
-from ui.pages.wiring import EVENT, View, look, session_of
+from ui.pages.wiring import EVENT, FORGET_MODEL, View, look, session_of
 from ui.running import Running, Stories
 from ui.saved import from_json
 from ui.story import Story
@@ -42,7 +42,8 @@ class PlayPage:
 
     def _wire(self, blocks: gr.Blocks) -> None:
         page = self._layout
-        blocks.load(self._arrive, [page.saved, page.typed], page.all, **EVENT)
+        arriving = blocks.load(self._arrive, [page.saved, page.typed], page.all, **EVENT)
+        arriving.then(None, None, None, js=FORGET_MODEL, **EVENT)
         # In the browser alone, so that even with the server gone no typed word is lost: when it
         # is back, Gradio loads the page anew.
         page.box.change(None, [page.box], [page.typed], js="(words) => [[words]]", **EVENT)
@@ -60,7 +61,8 @@ class PlayPage:
             Intent.CONTINUE: [page.go_on.click],
             Intent.RETRY: [page.retry.click],
         }.items():
-            gr.on(triggers, turn_handler(intent, desk), asking, page.all, **EVENT)
+            told = gr.on(triggers, turn_handler(intent, desk), asking, page.all, **EVENT)
+            told.then(self._give_back, [page.saved, page.box], [page.box, page.mode], **EVENT)
         page.stop.click(self._stop, None, None, **EVENT)
         # Gradio itself notices a closed tab only when the generator yields, and one that waits
         # for a model to load does not.
@@ -78,7 +80,8 @@ class PlayPage:
         """The page opens, or is reloaded: bring back the story and what was left unanswered."""
         page = self._layout
         story = self._stories.put(session_of(request), from_json(saved))
-        view = page.show(story) | await self._see(saved, None, request)
+        asked = request.query_params.get("model")
+        view = page.show(story) | await self._look(saved, asked, session_of(request), anew=True)
         if story.draft:
             view[page.mode] = gr.update(value=story.draft.mode, visible=not story.speakers)
         unsent = typed[0] if isinstance(typed, list) and typed else ""
@@ -87,17 +90,37 @@ class PlayPage:
         view[page.box] = view.get(page.box, gr.update()) | {"value": words}
         return view
 
-    async def _see(self, saved: object, chosen: str | None, request: gr.Request) -> View:
-        """Look at the server again, and take up the narrator that is (or should be) chosen."""
+    async def _give_back(self, saved: object, typed: str, request: gr.Request) -> View:
+        """What was sent and not answered, above what has been typed meanwhile."""
         page, session = self._layout, session_of(request)
+        draft, typed = self._stories.get(session, saved).draft, typed or ""
+        if draft is None or self._running.is_busy(session) or typed.startswith(draft.text):
+            return {page.box: gr.skip()}
+        words = f"{draft.text}\n{typed}" if typed.strip() else draft.text
+        return {page.box: words, page.mode: draft.mode}
+
+    async def _see(self, saved: object, chosen: str | None, request: gr.Request) -> View:
+        return await self._look(saved, chosen, session_of(request), anew=chosen is None)
+
+    async def _look(self, saved: object, chosen: str | None, session: str, *, anew: bool) -> View:
+        """Look at the server again, and take up the narrator that is (or should be) chosen.
+
+        Args:
+            anew: even if it is the story's own.
+        """
+        page = self._layout
         seen = await look(self._gateway, text.NO_ADAPTER)
         # Only now: a turn may have been told while we looked.
         story, busy = self._stories.get(session, saved), self._running.is_busy(session)
         view = page.show_server(seen)
-        model = seen.find(chosen or story.model) or seen.best
+        wanted = chosen or story.model
+        model = seen.find(wanted) or seen.find(story.model) or seen.best
         if model is None:
             return view
-        if model.id != story.model or chosen is None:
+        if wanted and wanted not in (model.id, model.alias) and not seen.problem:
+            # Never another narrator behind somebody's back.
+            view[page.notice] = render.notice(text.GONE_MODEL.format(gone=wanted, model=model.id))
+        if model.id != story.model or anew:
             # The stock opening gives way to the new narrator's own, but not once it was sent.
             stock = set() if busy else {"", *(known.first_opening for known in seen.models)}
             story = self._stories.put(session, story.narrated_by(model, stock))
@@ -120,7 +143,7 @@ class PlayPage:
     def _change(self, saved: object, session: str, change: Callable[[Story], Story]) -> View:
         if self._running.is_busy(session):
             # The click was on its way when the answer began: it meant another state of things.
-            return {}
+            return {self._layout.notice: gr.skip()}
         story = self._stories.put(session, change(self._stories.get(session, saved)))
         return self._layout.show(story) | {self._layout.notice: ""}
 

@@ -17,6 +17,8 @@ from ui.telling import Telling
 # Fixed, or every restart of the server would make the stored stories unreadable. It hides
 # nothing: the story is the visitor's, in the visitor's own browser.
 STORAGE = {"secret": "lmft-play"}
+# What the slider of tokens spans.
+LENGTHS = (8, 512)
 
 
 class PlayLayout:
@@ -42,6 +44,7 @@ class PlayLayout:
                 self.number = gr.HTML()
                 self.later = gr.Button(text.LATER, size="sm")
         self.notice = gr.HTML()
+        gr.HTML(render.other_tab(text.OTHER_TAB))
         self.said = gr.HTML(render.announcement(""))
         self.mode = gr.Radio(
             text.MODES, value="do", label=text.MODE, show_label=False, container=False
@@ -73,7 +76,7 @@ class PlayLayout:
             self.temperature = gr.Slider(
                 0, 2, 0.8, step=0.05, label=text.TEMPERATURE, info=text.TEMPERATURE_HINT
             )
-            self.length = gr.Slider(8, 512, 80, step=1, label=text.LENGTH)
+            self.length = gr.Slider(*LENGTHS, 80, step=1, label=text.LENGTH)
             self.seed = seed_box(text.SEED_HINT)
         self.all: list[Any] = [
             part for part in vars(self).values() if isinstance(part, gr.blocks.Block)
@@ -113,8 +116,6 @@ class PlayLayout:
         view[self.status] = render.status("error", text.FAILED, "play-status")
         view[self.notice] = render.notice(problem)
         view[self.live] = render.live(torn, story.speakers) if torn.said.strip() else ""
-        if story.draft:
-            view |= {self.box: story.draft.text, self.mode: story.draft.mode}
         return view
 
     def told(self, story: Story, *, asked: str) -> View:
@@ -140,7 +141,11 @@ class PlayLayout:
         if "temperature" in model.sampler:
             view[self.temperature] = model.sampler["temperature"]
         if "max_tokens" in model.sampler:
-            view[self.length] = model.sampler["max_tokens"]
+            length = int(model.sampler["max_tokens"])
+            # Its own length is always within reach, whatever the slider usually spans.
+            view[self.length] = gr.update(
+                value=length, minimum=min(LENGTHS[0], length), maximum=max(LENGTHS[1], length)
+            )
         return view
 
     def show_server(self, seen: Look) -> View:

@@ -27,6 +27,13 @@ class EventOptions(TypedDict):
     show_progress: str
 
 
+# A model in the address is for the arrival: what is chosen afterwards stands after a reload.
+FORGET_MODEL = """() => {
+  const url = new URL(location.href);
+  url.searchParams.delete("model");
+  if (url.href !== location.href) history.replaceState(null, "", url);
+}"""
+
 # Private: the pages' events are no API (that is /v1). Hidden: no spinner over the story.
 EVENT: EventOptions = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -46,7 +53,9 @@ class Look:
     waiting: bool = False
 
     def find(self, model_id: str | None) -> Model | None:
-        return next((model for model in self.models if model.id == model_id), None)
+        """By its id, or by the alias under which it is live."""
+        named = (model for model in self.models if model_id and model_id in (model.id, model.alias))
+        return next(named, None)
 
     @property
     def base(self) -> Model | None:

@@ -28,7 +28,6 @@ class Collection(NamedTuple):
     Attributes:
         level: of the headings in the source's markup; 0 for a text without markup.
         gap: blank lines before them, at least.
-        entries: titles in the table of contents; without them, any title of that gap will do.
     """
 
     level: int

@@ -22,7 +22,7 @@ _ALL_ASKED = 100
 @dataclass
 class Survey:
     """Attributes:
-    languages: bytes of the documents that were asked, by ISO 639-1 code.
+    languages: characters of the documents that were asked, by ISO 639-1 code.
     secret_places: by kind, the documents of the first few.
     """
 

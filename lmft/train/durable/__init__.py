@@ -7,5 +7,6 @@ reopen.py      a run to go on with
 checkpoint.py  whole or not there, proven by hash before use
 resuming.py    the Trainer's saving and loading over such checkpoints
 stopping.py    SIGTERM and Ctrl-C
+memory.py      telling too little memory from other errors
 survive.py     when to keep a checkpoint; too little memory; what is told at the end
 """

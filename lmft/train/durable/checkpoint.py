@@ -24,6 +24,10 @@ KEPT = 2
 _PREFIX = "step-"
 
 
+class CheckpointCorruptError(MachineError):
+    code = "checkpoint_corrupt"
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,7 +86,7 @@ class Checkpoints:
         Those that do not are moved to quarantine, and `say` is told.
 
         Raises:
-            MachineError: there were some, but none can be read; InputError: it belongs to
+            CheckpointCorruptError: there were some, but none can be read; InputError: it belongs to
                 another job.
         """
         for found in reversed(self._all()):
@@ -93,7 +97,7 @@ class Checkpoints:
             say(f"checkpoint {found.name} is damaged ({fault}); it goes to quarantine")
             self._set_aside(found)
         if self._quarantine.is_dir() and any(self._quarantine.iterdir()):
-            raise MachineError(
+            raise CheckpointCorruptError(
                 f"No checkpoint of this run can be read; they are in {self._quarantine}.",
                 "Check the disk, and start again with lmft train RECIPE.",
             )

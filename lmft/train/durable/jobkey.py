@@ -21,15 +21,17 @@ _FREE_TRAINING = frozenset(
         "activation_checkpointing",
         "compile",
         "evaluations",
+        "keep_epochs",
         "checkpoint_minutes",
     }
 )
-_FREE_SECTIONS = frozenset({"data", "energy", "track"})
+_FREE_SECTIONS = frozenset({"data", "heldout", "energy", "track"})
 _NAMES = {"recipe": "the recipe", "base": "the base", "corpus": "the text"}
 
 
 class JobKey(BaseModel):
-    """sha256 each; `recipe` leaves out what may change, and `data`, which `corpus` tells."""
+    """sha256 each; `recipe` leaves out what may change, and `data` and `heldout`, which `corpus`
+    tells."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,4 +71,7 @@ def _recipe_hash(recipe: Recipe) -> str:
     tree = recipe.model_dump(mode="json", exclude=set(_FREE_SECTIONS))
     for key in _FREE_TRAINING:
         del tree["training"][key]
+    if tree["training"]["max_tokens"] is None:
+        # A run that was begun before recipes could say it goes on.
+        del tree["training"]["max_tokens"]
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()

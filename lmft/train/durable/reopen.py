@@ -20,6 +20,13 @@ from lmft.train.durable.runs import (
 )
 from lmft.train.recipe import Recipe, load_recipe
 
+
+class NoProgressError(MachineError):
+    """It broke down twice at one step: it would again."""
+
+    code = "no_progress"
+
+
 _PLANNED = ("micro_blocks", "activation_checkpointing", "compile")
 
 
@@ -55,7 +62,7 @@ def _require_hope(run: Run) -> None:
     stuck = run.record.stuck_at()
     if stuck is not None:
         run.set_state("failed")
-        raise MachineError(
+        raise NoProgressError(
             f"Run {run.id} broke down twice at step {stuck} without getting further; it is not "
             "tried a third time as it is.",
             f"Less memory may help: {again} training.micro_blocks=1",

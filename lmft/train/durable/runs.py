@@ -155,11 +155,19 @@ class Followed(Run):
         """The main process writes it down."""
 
 
-def create_run(recipe: Recipe, job: JobKey, base_alias: str) -> Run:
-    """A new run, owned by this process or by the main one of its training."""
+def create_run(recipe: Recipe, job: JobKey, adapter_id: ids.AdapterId) -> Run:
+    """A new run, owned by this process or by the main one of its training.
+
+    Args:
+        adapter_id: of the main process; what is trained will be published under it.
+
+    Raises:
+        MachineError: another process trains it.
+        InputError: there is a run for this id already, to go on with.
+    """
     if not processes.is_main():
         return follow_run()
-    run = _create(recipe, job, base_alias)
+    run = _create(recipe, job, adapter_id)
     tell_followers(run)
     return run
 
@@ -174,19 +182,26 @@ def follow_run() -> Run:
     return Followed(paths.runs_dir() / processes.from_main(str))
 
 
-def _create(recipe: Recipe, job: JobKey, base_alias: str) -> Run:
-    adapter = ids.mint_adapter_id(base_alias, recipe.name)
+def _create(recipe: Recipe, job: JobKey, adapter_id: ids.AdapterId) -> Run:
     record = Record(
         recipe=recipe.name,
         created_at=datetime.now(UTC),
         job=job,
-        adapter=str(adapter),
+        adapter=str(adapter_id),
         state="running",
     )
-    directory = paths.runs_dir() / adapter.directory
+    directory = paths.runs_dir() / adapter_id.directory
     with paths.disk_errors(directory):
-        directory.mkdir(parents=True)
-    run = Run(directory, record, take_lock(directory))
+        # It may be there, without a record: of one who died before there was anything to keep.
+        directory.mkdir(parents=True, exist_ok=True)
+    lock = take_lock(directory)
+    if (directory / RECORD_FILE).exists():
+        os.close(lock)
+        raise InputError(
+            f"Run {directory.name} is there already.",
+            f"Go on with it: lmft train --resume {directory.name}",
+        )
+    run = Run(directory, record, lock)
     _write(run.recipe_file, dump_recipe(recipe))
     run.set_state("running")
     return run

@@ -6,11 +6,13 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from lmft.errors import Stopped
+from lmft.processes import SAME_STOP_SECONDS
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _FIRST = b"\nstopping after this step (Ctrl-C again: at once)\n"
@@ -25,6 +27,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.requested: int | None = None
+        self._asked_at = 0.0
         self._deferring = False
         self._before: dict[int, Any] = {}
 
@@ -55,9 +58,14 @@ class StopSignals:
             raise Stopped(self.requested)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self._deferring or self.requested is not None:
+        if not self._deferring:
             raise Stopped(number)
-        self.requested = number
+        if self.requested is not None:
+            same = time.monotonic() - self._asked_at < SAME_STOP_SECONDS
+            if same and number == self.requested == signal.SIGTERM:
+                return
+            raise Stopped(number)
+        self.requested, self._asked_at = number, time.monotonic()
         if number == signal.SIGINT:
             # Not print: the signal may have come in the midst of one.
             os.write(2, _FIRST)

@@ -18,21 +18,13 @@ from transformers import TrainerCallback
 from lmft.errors import DiskFullError, DivergedError, LmftError, MachineError, Stopped
 from lmft.train import processes
 from lmft.train.durable.checkpoint import step_of
+from lmft.train.durable.memory import out_of_memory
 from lmft.train.durable.record import Ending, State
 from lmft.train.durable.runs import Run
 from lmft.train.durable.stopping import StopSignals
 from lmft.train.planning.plan import Plan
 
 T = TypeVar("T")
-# What torch and its libraries say on a CPU, or of cuBLAS, in a plain RuntimeError.
-_OUT_OF_MEMORY = (
-    "can't allocate memory",
-    "Cannot allocate memory",
-    "not enough memory",
-    "out of memory",
-    "bad_alloc",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-)
 
 
 class Keeper(TrainerCallback):  # type: ignore[misc]
@@ -116,12 +108,6 @@ def until_it_fits(plan: Plan, run: Run, console: Console, attempt: Callable[[Pla
             style="yellow",
             highlight=False,
         )
-
-
-def out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(part in str(error) for part in _OUT_OF_MEMORY)
 
 
 def _give_memory_back() -> None:

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import nn
-
-
-def missing_compiler(device: str) -> str | None:
-    """What torch.compile would lack on this machine; None where it can work."""
-    if device == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
-        return "no C++ compiler"
-    if device == "cuda":
-        if find_spec("triton") is None:
-            return "no triton"
-        if not any(map(shutil.which, ("gcc", "cc", "clang"))):
-            return "no C compiler"
-    return None
 
 
 def compile_blocks(model: Any) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lmft.train.fast import attention
-from lmft.train.fast.head import head_loss, install_head
+from lmft.train.fast.head import head_loss, install_head, scored
 from lmft.train.fast.linear import install_linears
 from lmft.train.fast.segments import Segments, set_segments
 
@@ -22,7 +22,8 @@ _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 1e-2}
 def install(model: Any, *, keep_dequantised: bool = False) -> None:
     """Make `model(input_ids=, picked=, targets=)` return the summed loss of those tokens, fast.
 
-    See lmft.train.batches.Collate for the arguments. Any other call answers as before. With
+    See lmft.train.batches.Collate for the arguments. With `counted=True` it returns (2,): that
+    sum, and how many of those tokens were the likeliest. Any other call answers as before. With
     activation checkpointing the backward call must come before the next call of any kind: it
     computes again what the last one told the attention.
 
@@ -51,6 +52,7 @@ def _forward_of(causal: Any) -> Callable[..., Any]:
         targets: torch.Tensor | None = None,
         segment_starts: torch.Tensor | None = None,
         longest_segment: int = 0,
+        counted: bool = False,
         **kwargs: Any,
     ) -> Any:
         if targets is None or picked is None:
@@ -69,9 +71,11 @@ def _forward_of(causal: Any) -> Callable[..., Any]:
             if causal.lmft_plain_head:
                 logits_BTV = plain(input_ids, use_cache=False, **kwargs).logits
                 logits_KV = logits_BTV.flatten(0, 1).index_select(0, picked).float()
-                return torch.nn.functional.cross_entropy(logits_KV, targets, reduction="sum")
+                found_2 = scored(torch.log_softmax(logits_KV, dim=-1), targets[:, None])
+                return found_2 if counted else found_2[0]
             hidden_BTD = causal.base_model(input_ids, use_cache=False, **kwargs).last_hidden_state
-            return head_loss(causal, hidden_BTD, picked, targets)
+            found_2 = head_loss(causal, hidden_BTD, picked, targets)
+            return found_2 if counted else found_2[0]
 
     return forward
 

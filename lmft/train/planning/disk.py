@@ -13,6 +13,8 @@ from lmft.train.servable import service_of
 # LoRA weight and Adam's two moments, fp32. Two checkpoints are kept while a third is written.
 _CHECKPOINT_BYTES, _CHECKPOINTS = 12, 3
 _ADAPTER_BYTES = 4
+# An epoch that is kept lies in the run's directory until it is published.
+_KEPT_TWICE = 2
 # Logs, samples, the report, the pages of the adapter; the served base's tokenizer.
 _SLACK_BYTES = 50_000_000
 
@@ -22,6 +24,7 @@ class Disk:
     """Bytes of each part.
 
     Attributes:
+        adapter: with the epochs that are kept.
         variant: the served base, unless it lies there already.
         merged: the adapter merged into it, where it is served so.
     """
@@ -48,7 +51,7 @@ def disk_of(recipe: Recipe, base: Base, quantization: str, dtype: str) -> Disk:
     directory = paths.bases_dir() / f"{base.alias}-{base.hash[:8]}-{kept}"
     whole = base.n_parameters * element
     return Disk(
-        adapter=_ADAPTER_BYTES * n_lora,
+        adapter=_ADAPTER_BYTES * n_lora * (1 + _KEPT_TWICE * recipe.training.keep_epochs),
         checkpoints=_CHECKPOINTS * _CHECKPOINT_BYTES * n_lora,
         variant=0 if directory.is_dir() else whole,
         merged=whole if service_of(base.architecture, base.name) == "merged" else 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lmft.train import processes
 from lmft.train.planning.disk import Disk, disk_of
@@ -17,14 +17,12 @@ _SECONDS_AN_HOUR = 3600
 @dataclass(frozen=True)
 class Estimate:
     """Attributes:
-    seconds: of all training steps, without loading and publishing.
-    measured: by a probe of the real model; else by the roofline, right within about a factor
-        of two.
+    seconds: of all training steps, without loading and publishing; without a probe of the real
+        model by the roofline, right within about a factor of two.
     cost: in the recipe's currency; None without a price.
     """
 
     seconds: float
-    measured: bool
     power: Power
     disk: Disk
     cost: float | None
@@ -51,11 +49,6 @@ def estimate(job: Job, measured_tokens_per_second: float | None = None) -> Estim
         )
     power = assumed_power(plan.device)
     price = recipe.energy.price_per_kwh
-    made = Estimate(
-        seconds,
-        measured_tokens_per_second is not None,
-        power,
-        disk_of(recipe, job.base, plan.quantization, plan.compute_dtype),
-        None,
-    )
-    return made if price is None else Estimate(**{**vars(made), "cost": made.kwh * price})
+    disk = disk_of(recipe, job.base, plan.quantization, plan.compute_dtype)
+    made = Estimate(seconds, power, disk, None)
+    return made if price is None else replace(made, cost=made.kwh * price)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lmft import machine
 from lmft.bases import Base
 from lmft.dataset.blocks import Blocks
+from lmft.errors import RecipeError
 from lmft.train import processes
 from lmft.train.planning.fit import fit_into, fit_into_first
 from lmft.train.planning.memory import Memory
@@ -42,6 +43,7 @@ class Plan:
         memory: what a step is expected to take; None where nobody counted.
         free_bytes: memory that was free when this was planned; 0 where the system does not say.
         alone: for that the servers on the device make room; see lmft.device.
+        uncut_steps: of the recipe's epochs, where its budget ends the run before; else None.
     """
 
     device: str
@@ -59,6 +61,7 @@ class Plan:
     memory: Memory | None = None
     free_bytes: int = 0
     alone: bool = False
+    uncut_steps: int | None = None
 
     @property
     def step_tokens(self) -> int:
@@ -107,7 +110,13 @@ def make_plan(recipe: Recipe, base: Base, blocks: Blocks, block_reason: str) -> 
     shape = shape_of(base)
     n_blocks, block_tokens = blocks.ids_NT.shape
     batch_blocks, why_batch = _choose_batch(recipe, device, block_tokens, blocks.n_tokens)
-    steps = max(1, math.ceil(recipe.training.epochs * math.ceil(n_blocks / batch_blocks)))
+    # Epochs follow each other without a gap (lmft.train.batches), so only the last step is rounded.
+    steps = max(1, math.ceil(round(recipe.training.epochs * n_blocks / batch_blocks, 9)))
+    uncut_steps, why_steps = None, ""
+    affordable = _affordable_steps(recipe, batch_blocks * block_tokens)
+    if affordable is not None and affordable < steps:
+        why_steps = f"steps {affordable} of {steps}: training.max_tokens allows no more"
+        steps, uncut_steps = affordable, steps
     quantization, why_quantization = _choose_quantization(recipe, base)
     fit = fit_into_first(
         Room.on(device),
@@ -131,6 +140,7 @@ def make_plan(recipe: Recipe, base: Base, blocks: Blocks, block_reason: str) -> 
         f"quantization {quantization}: {why_quantization}",
         block_reason,
         why_batch,
+        why_steps,
         *fit.reasons,
         why_compile,
     ]
@@ -150,7 +160,25 @@ def make_plan(recipe: Recipe, base: Base, blocks: Blocks, block_reason: str) -> 
         memory=fit.memory,
         free_bytes=fit.free_bytes,
         alone=fit.alone,
+        uncut_steps=uncut_steps,
     )
+
+
+def _affordable_steps(recipe: Recipe, step_tokens: int) -> int | None:
+    """How many the recipe's budget pays for; None where it has none.
+
+    Raises:
+        RecipeError: not one.
+    """
+    budget = recipe.training.max_tokens
+    if budget is None:
+        return None
+    if budget < step_tokens:
+        raise RecipeError(
+            f"training.max_tokens is {budget:,}, but one step takes {step_tokens:,}.",
+            "Raise it, or set training.batch_blocks and training.block_tokens lower.",
+        )
+    return budget // step_tokens
 
 
 def rows_together(recipe: Recipe) -> int:
@@ -181,7 +209,8 @@ def _choose_batch(recipe: Recipe, device: str, block_tokens: int, n_tokens: int)
     if recipe.training.batch_blocks != "auto":
         wanted = recipe.training.batch_blocks
     else:
-        per_step = recipe.training.epochs * n_tokens / _STEPS_WANTED
+        budget = recipe.training.max_tokens or math.inf
+        per_step = min(recipe.training.epochs * n_tokens, budget) / _STEPS_WANTED
         per_step = min(max(per_step, _MIN_STEP_TOKENS), _MAX_STEP_TOKENS[device])
         wanted = max(1, round(per_step / block_tokens))
         reason = (

@@ -42,7 +42,7 @@ def show_plan(recipe: Recipe, console: Console, *, json_only: bool) -> None:
             speed = probe_job(job)
     expected = estimate(job, speed)
     if json_only:
-        print(json.dumps(_tree(job, expected, speed), indent=2))
+        print(json.dumps(plan_tree(job, speed), indent=2))
         return
     console.print(_table(job, expected, speed))
     for reason in job.plan.reasons:
@@ -124,8 +124,9 @@ def _table(job: Job, expected: Estimate, speed: float | None) -> Table:
     return table
 
 
-def _tree(job: Job, expected: Estimate, speed: float | None) -> dict[str, Any]:
-    plan, memory = job.plan, job.plan.memory
+def plan_tree(job: Job, speed: float | None = None) -> dict[str, Any]:
+    """The plan for machines. Args: speed: tokens a second, where it was measured."""
+    plan, memory, expected = job.plan, job.plan.memory, estimate(job, speed)
     settings = (
         *("device", "compute_dtype", "quantization", "block_tokens", "batch_blocks"),
         *("micro_blocks", "accumulation", "activation_checkpointing", "keep_dequantised"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from importlib.util import find_spec
+
 from lmft.train.planning.flops import flops_per_token, peak_flops
 from lmft.train.planning.shape import Shape
 from lmft.train.recipe import Recipe
@@ -40,12 +43,18 @@ def choose_compile(
             return False, f"compile off: {reason}"
     else:
         reason = "as the recipe says"
-    # Not before it matters: these import torch.
-    from lmft.train.environment import prepare_libraries
-
-    prepare_libraries()
-    from lmft.train.fast.compiling import missing_compiler
-
     if lacking := missing_compiler(device):
         return False, f"compile off: {lacking} on this machine"
     return True, f"compile on: {reason}"
+
+
+def missing_compiler(device: str) -> str | None:
+    """What torch.compile would lack on this machine; None where it can work."""
+    if device == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        return "no C++ compiler"
+    if device == "cuda":
+        if find_spec("triton") is None:
+            return "no triton"
+        if not any(map(shutil.which, ("gcc", "cc", "clang"))):
+            return "no C compiler"
+    return None

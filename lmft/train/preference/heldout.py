@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -35,21 +35,28 @@ def preference_metrics(logprobs_N2: torch.Tensor, reference_N2: torch.Tensor) ->
 
 
 class HeldoutPreference(TrainerCallback):  # type: ignore[misc]
-    """Measures `preference_metrics` at `evaluations` places, the last at the end.
+    """Measures `preference_metrics` at the ends of `evaluations` equal parts of the run, and after
+    the steps `also`.
 
     What it found goes into the log line of that step; see `PreferenceTrainer.log`.
     """
 
-    def __init__(self, pairs: Sequence[Pair], reference_N2: torch.Tensor, evaluations: int) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        reference_N2: torch.Tensor,
+        evaluations: int,
+        also: Collection[int] = (),
+    ) -> None:
         self.found: dict[str, float] = {}
         self._pairs, self._reference_N2 = pairs, reference_N2
-        self._evaluations = evaluations
+        self._evaluations, self._also = evaluations, also
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
         ends = {
             round(state.max_steps * number / self._evaluations)
             for number in range(1, self._evaluations + 1)
         }
-        if state.global_step in ends:
+        if state.global_step in ends.union(self._also):
             self.found = preference_metrics(pair_logprobs(model, self._pairs), self._reference_N2)
             control.should_log = True

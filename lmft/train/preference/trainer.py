@@ -22,6 +22,7 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from lmft.dataset.pairs import Pair
 from lmft.errors import RecipeError
 from lmft.train.durable.resuming import Resuming
+from lmft.train.epochs import epoch_ends
 from lmft.train.fast.segments import set_segments
 from lmft.train.planning.plan import Plan
 from lmft.train.preference.batches import DpoCollate, KtoCollate, PairOrder, strangers_to
@@ -133,7 +134,8 @@ def make_preference_trainer(
         reference_N2 = pair_logprobs(model, heldout_pairs)
     trainer.precompute_ref_logps = True
     evaluations = job.recipe.training.evaluations
-    trainer.heldout = HeldoutPreference(heldout_pairs, reference_N2, evaluations)
+    kept = epoch_ends(job)
+    trainer.heldout = HeldoutPreference(heldout_pairs, reference_N2, evaluations, kept)
     trainer.add_callback(trainer.heldout)
     return trainer
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from lmft.train.epochs import epoch_ends
 from lmft.train.prepare import Job
 from lmft.train.watch.bar import Bar
 from lmft.train.watch.divergence import Divergence, require_finite
-from lmft.train.watch.evaluation import choose_scope, heldout_loss, places, samples, undisturbed
+from lmft.train.watch.evaluation import choose_scope, measured, places, samples, undisturbed
 from lmft.train.watch.journal import Row
 from lmft.train.watch.rate import Rate, Smoothed
 from lmft.train.watch.record import Record
@@ -26,7 +27,10 @@ class WatchCallback(TrainerCallback):  # type: ignore[misc]
         self.scope = choose_scope(job)
         self._job, self._record, self._bar, self._rate = job, record, bar, rate
         self._trackers = trackers
-        self._places = frozenset(places(job.plan.steps, job.recipe.training.evaluations))
+        # What is published is measured on everything, beginning, end and kept epochs alike.
+        self._ends = frozenset({0, job.plan.steps, *epoch_ends(job)})
+        evenly = places(job.plan.steps, job.recipe.training.evaluations)
+        self._places = self._ends.union(evenly)
         self._loss, self._speed = Smoothed(), Smoothed()
         self._divergence = Divergence()
         self._logged_step, self._logged_seconds = 0, 0.0
@@ -71,7 +75,7 @@ class WatchCallback(TrainerCallback):  # type: ignore[misc]
                 tokens_per_second=round(speed, 1),
                 peak_memory_bytes=peak,
                 mfu=None if mfu is None else round(mfu, 4),
-                **_of_preferences(logs),
+                **_besides(logs),
             )
         )
         tokens_left = (state.max_steps - step) * record.tokens_per_step
@@ -101,25 +105,31 @@ class WatchCallback(TrainerCallback):  # type: ignore[misc]
     def _evaluate(self, state: Any, model: Any) -> Row:
         """Held-out loss and samples, kept as rows; returns the former."""
         job, scope, step = self._job, self.scope, state.global_step
-        at_an_end = step in (0, job.plan.steps)
+        at_an_end = step in self._ends
         with undisturbed(model):
             self._bar.doing("measuring held-out loss")
-            loss = heldout_loss(model, job, scope.documents)
-            require_finite(loss, "held-out loss", step)
-            row = self._record.row(state, heldout_loss=loss)
+            found = measured(model, job, scope.documents)
+            require_finite(found.nats_per_byte, "held-out loss", step)
+            row = self._record.row(
+                state,
+                heldout_loss=found.nats_per_byte,
+                heldout_token_accuracy=round(found.token_accuracy, 5),
+            )
             if at_an_end and not scope.is_everything:
-                row["heldout_loss_all"] = heldout_loss(model, job, job.heldout)
+                everything = measured(model, job, job.heldout)
+                row["heldout_loss_all"] = everything.nats_per_byte
+                row["heldout_token_accuracy_all"] = round(everything.token_accuracy, 5)
             if n_tokens := scope.end_sample_tokens if at_an_end else scope.sample_tokens:
                 self._bar.doing("writing samples")
                 for sample in samples(model, job, n_tokens):
                     self._record.keep_sample({"step": step, **sample})
         self._record.keep(row)
-        self._bar.show(replace(self._bar.figures, heldout=loss, doing="training"))
+        self._bar.show(replace(self._bar.figures, heldout=found.nats_per_byte, doing="training"))
         return row
 
 
-def _of_preferences(logs: dict[str, float]) -> Row:
-    """What the trainers of preferences log besides; see lmft.train.preference."""
-    ours = ("rewards/", "kl", "heldout_accuracy", "heldout_margin")
+def _besides(logs: dict[str, float]) -> Row:
+    """What the trainer of stories, and those of preferences, log besides the loss."""
+    ours = ("token_accuracy", "rewards/", "kl", "heldout_accuracy", "heldout_margin")
     found = {key: float(logs[key]) for key in logs if key.startswith(ours)}
     return {key: round(value, 5) if math.isfinite(value) else None for key, value in found.items()}

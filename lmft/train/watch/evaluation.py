@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from lmft.dataset.encode import Encoded
-from lmft.eval.heldout import heldout_nats_per_byte
+from lmft.eval.heldout import Heldout, score_heldout
 from lmft.eval.samples import sample
 from lmft.train.prepare import Job
 
@@ -109,9 +109,9 @@ def _affordable(
     return tuple(documents[number] for number in sorted(chosen))
 
 
-def heldout_loss(model: Any, job: Job, documents: Sequence[Encoded]) -> float:
-    """Nats per byte; see lmft.eval.heldout."""
-    return heldout_nats_per_byte(model, documents, job.encoder, window_tokens(job))
+def measured(model: Any, job: Job, documents: Sequence[Encoded]) -> Heldout:
+    """See lmft.eval.heldout."""
+    return score_heldout(model, documents, job.encoder, window_tokens(job))
 
 
 def samples(model: Any, job: Job, max_tokens: int) -> list[dict[str, Any]]:

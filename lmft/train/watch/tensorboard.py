@@ -13,12 +13,14 @@ from lmft.train.watch.journal import Row
 
 _TAGS = {
     "loss": "train/loss",
+    "token_accuracy": "train/token_accuracy",
     "learning_rate": "train/learning_rate",
     "grad_norm": "train/grad_norm",
     "tokens_per_second": "train/tokens_per_second",
     "mfu": "train/mfu",
     "peak_memory_bytes": "train/peak_memory_bytes",
     "heldout_loss": "heldout/nats_per_byte",
+    "heldout_token_accuracy": "heldout/token_accuracy",
 }
 
 

@@ -40,6 +40,7 @@ def make_app(engine: Engine, key: str) -> Starlette:
     app = Starlette(
         routes=[
             route("/health", "GET", _health),
+            route("/metrics", "GET", _metrics),
             route("/v1/completions", "POST", complete),
             route("/v1/load_lora_adapter", "POST", _load),
             route("/v1/unload_lora_adapter", "POST", _unload),
@@ -83,6 +84,15 @@ def _error(status: int, message: str) -> JSONResponse:
 
 async def _health(engine: Engine, _: Request) -> Response:
     return Response(status_code=200 if engine.runner.alive else 503)
+
+
+async def _metrics(engine: Engine, _: Request) -> Response:
+    """As vLLM writes them: whoever reads an engine's figures need not know which one it is."""
+    lines = (
+        f"# TYPE vllm:{name} counter\nvllm:{name}_total {count}\n"
+        for name, count in engine.runner.counts.items()
+    )
+    return PlainTextResponse("".join(lines))
 
 
 async def _load(engine: Engine, request: Request) -> Response:

@@ -21,14 +21,18 @@ log = logging.getLogger("lmft.engine.local")
 
 
 class Batch:
-    """Attributes:
+    """Args:
     room_bytes: for keys and values. max_adapters: different ones in one batch.
+
+    Attributes:
+        n_read: tokens of prompts so far. n_chosen: tokens of answers.
     """
 
     def __init__(self, model: Model, room_bytes: int, max_adapters: int) -> None:
         self._model = model
         self._room_tokens = room_bytes // model.token_bytes
         self._max_adapters = max_adapters
+        self.n_read = self.n_chosen = 0
         self._rows: list[Sequence] = []
         self._cache: DynamicCache | None = None
 
@@ -55,6 +59,9 @@ class Batch:
             logits_TV, cache = self._model.prompt(
                 ask.prompt, ask.adapter, all_logits=ask.prompt_logprobs is not None
             )
+            # Before anybody hears of it.
+            self.n_read += len(ask.prompt)
+            self.n_chosen += ask.max_tokens > 0
             sequence.begin(logits_TV)
         except Exception:
             log.exception("a prompt failed")
@@ -82,6 +89,7 @@ class Batch:
                 row.fail()
             self._rows, self._cache = [], None
             return
+        self.n_chosen += len(self._rows)
         for row, logits_V in zip(self._rows, logits_BV, strict=True):
             try:
                 row.accept(logits_V)

@@ -41,6 +41,14 @@ class Runner:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Tokens so far, by vLLM's names for them; may be asked from any thread."""
+        return {
+            "prompt_tokens": self._batch.n_read,
+            "generation_tokens": self._batch.n_chosen,
+        }
+
     def start(self) -> None:
         self._thread.start()
 

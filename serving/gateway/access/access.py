@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lmft.errors import UserError
 from lmft.processes import PARENT_KEY_VARIABLE
-from lmft.store.database import open_store, store_file
+from lmft.store.database import open_store, store_exists
 from lmft.store.keys import Keys
 from serving.gateway.access.admission import Admission, Room, default_room
 from serving.gateway.access.guard import is_loopback
@@ -36,7 +36,7 @@ def require_key_beyond_loopback(host: str) -> None:
     if is_loopback(host) or os.environ.get("LMFT_API_KEY"):
         return
     # A command that is refused leaves no database behind.
-    if store_file().exists():
+    if store_exists():
         store = open_store()
         valid = Keys(store).valid()
         store.close()

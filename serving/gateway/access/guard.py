@@ -4,6 +4,8 @@
   checks needs one: the API as a bearer token with the scope that callers.scope_of says; the
   pages, unless they ask for LMFT_API_KEY themselves (ui.app.mount), as the password of HTTP's
   basic authentication with the scope `pages`. WebSockets too.
+- A key acts in its own project; LMFT_API_KEY, the pages, and anyone where there are no keys, in
+  the one that the header OpenAI-Project names, or else in the first.
 - On loopback the Host header must be a loopback name, so that no web page can reach the
   gateway through a DNS name that points here.
 - A request that a foreign web page makes (its Origin is another host) is refused.
@@ -22,7 +24,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lmft.errors import StoreError
-from serving.gateway.access.callers import ANYONE, ForbiddenError, scope_of
+from serving.gateway.access.callers import ANYONE, Caller, ForbiddenError, scope_of
 from serving.gateway.access.keyring import Keyring
 from serving.gateway.errors import error_body, error_response
 
@@ -90,6 +92,11 @@ class Guard:
         caller = await self._keyring.whoever(_bearer(given) if api else _password(given))
         if caller is None:
             return _unknown("Bearer" if api else "Basic")
+        if api and (named := _header(scope, b"openai-project").decode("latin-1").strip()):
+            within = await self._within(caller, named)
+            if isinstance(within, JSONResponse):
+                return within
+            caller = within
         state["caller"] = caller
         method = scope.get("method", "GET")
         wanted = scope_of(method, path) if api else "pages"
@@ -99,6 +106,21 @@ class Guard:
         except ForbiddenError as error:
             return error_response(error)
         return None
+
+    async def _within(self, caller: Caller, project: str) -> Caller | JSONResponse:
+        """The caller as one of that project, or why it cannot be."""
+        if not caller.operator:
+            # The same whether there is such a project or not.
+            return caller if project == caller.project else _of_another_project()
+        number = await self._keyring.project(project)
+        if number is None:
+            return _refuse(
+                404,
+                f"There is no project {project[:64]!r}: `lmft projects create` makes one. "
+                "Without the header OpenAI-Project (OPENAI_PROJECT_ID) it is `me`.",
+                "project_not_found",
+            )
+        return caller.within(number, project)
 
 
 def _is_api(path: str) -> bool:
@@ -135,9 +157,20 @@ def _name(host: str) -> str:
 
 def _unknown(scheme: str) -> JSONResponse:
     """One answer for no key, a wrong one and a revoked one."""
-    refusal = _refuse(
-        401, "No or wrong API key: send `Authorization: Bearer KEY`.", "invalid_api_key"
+    message = "No or wrong API key: send `Authorization: Bearer KEY`."
+    return _challenge(scheme, message, "invalid_api_key")
+
+
+def _of_another_project() -> JSONResponse:
+    message = (
+        "This key is none of the project that the header OpenAI-Project names: leave it out "
+        "(OPENAI_PROJECT_ID), or send a key of that project."
     )
+    return _challenge("Bearer", message, "mismatched_project")
+
+
+def _challenge(scheme: str, message: str, code: str) -> JSONResponse:
+    refusal = _refuse(401, message, code)
     refusal.headers["www-authenticate"] = f'{scheme} realm="lmft"'
     return refusal
 

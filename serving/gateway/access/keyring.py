@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from lmft.store.keys import Keys, fingerprint
+from lmft.store.projects import Projects
 from serving.gateway.access.callers import ANYONE, Caller
 
 # A key that was revoked longer ago than this is refused.
@@ -16,15 +17,21 @@ FRESH_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = 0.05
 
 
+# Of what the pages do; never `metrics` or `pages`, which are for people and monitors.
+PAGES_SCOPES = frozenset({"files", "inference", "jobs", "models:read", "models:write", "stories"})
+
+
 @dataclass(frozen=True)
 class _Snapshot:
     """Attributes:
     read_at: monotonic seconds, from before the store was asked.
+    projects: their ids by name.
     """
 
     read_at: float = float("-inf")
     mark: tuple[int, int] = (0, 0)
     callers: dict[str, Caller] = field(default_factory=dict)
+    projects: dict[str, int] = field(default_factory=dict)
 
 
 class Keyring:
@@ -40,12 +47,12 @@ class Keyring:
         self, keys: Keys, api_key: str | None = None, pages_key: str | None = None
     ) -> None:
         self._keys = keys
+        self._projects = Projects(keys.store)
         self._own: dict[str, Caller] = {}
         if api_key:
-            self._own[fingerprint(api_key)] = Caller(None, "LMFT_API_KEY")
+            self._own[fingerprint(api_key)] = Caller(None, "LMFT_API_KEY", operator=True)
         if pages_key:
-            scopes = frozenset({"inference", "models:read"})
-            self._own[fingerprint(pages_key)] = Caller(None, "pages", scopes)
+            self._own[fingerprint(pages_key)] = Caller(None, "pages", PAGES_SCOPES, operator=True)
         self.has_api_key = bool(api_key)
         self._snapshot = _Snapshot()
         self._reading = asyncio.Lock()
@@ -84,6 +91,18 @@ class Keyring:
             return found
         return None if await self.required() else ANYONE
 
+    async def project(self, name: str) -> int | None:
+        """The id of the project of that name; None if there is none.
+
+        Raises:
+            StoreError: it cannot be known.
+        """
+        # A project is never renamed or taken away: what was read once stays true.
+        for seconds in (FRESH_SECONDS, LOOK_AGAIN_SECONDS):
+            if name not in self._snapshot.projects:
+                await self._refresh(seconds)
+        return self._snapshot.projects.get(name)
+
     async def _refresh(self, seconds: float) -> None:
         if self._age() < seconds:
             return
@@ -96,7 +115,8 @@ class Keyring:
 
     def _read(self) -> _Snapshot:
         now, mark = time.monotonic(), self._keys.mark()
-        if mark == self._snapshot.mark:
-            return _Snapshot(now, mark, self._snapshot.callers)
-        callers = {key.sha256: Caller.of(key) for key in self._keys.valid()}
-        return _Snapshot(now, mark, callers)
+        projects = {project.name: project.id for project in self._projects.all()}
+        callers = self._snapshot.callers
+        if mark != self._snapshot.mark:
+            callers = {key.sha256: Caller.of(key) for key in self._keys.valid()}
+        return _Snapshot(now, mark, callers, projects)

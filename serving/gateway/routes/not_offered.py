@@ -31,6 +31,14 @@ _NOT_OFFERED = {
     "threads": ("threads", "Use /v1/chat/completions."),
     "batches": ("batches", "Send the requests side by side; the engine batches them."),
     "vector_stores": ("vector stores", _TEXT),
+    "fine_tuning/checkpoints": (
+        "permissions of checkpoints",
+        "Every key of the project may use them: `lmft keys create NAME --project PROJECT`.",
+    ),
+    "fine_tuning/alpha": (
+        "graders",
+        "Reinforcement fine-tuning is not offered: use `supervised`, or `dpo` on preferences.",
+    ),
 }
 
 

@@ -48,6 +48,8 @@ def _whole_characters(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_whole_characters)]
 StopString = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
+Stops = StopString | Annotated[list[StopString], Field(max_length=MAX_STOPS)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
 Token = Annotated[int, Field(ge=0, le=2**31 - 1)]
 TokenIds = Annotated[list[Token], Field(min_length=1, max_length=MAX_TOKEN_IDS)]
 TokenKey = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
@@ -80,7 +82,7 @@ class Addressed(Strict):
         return {key: data[key] for key in data if data[key] is not None or key not in known}
 
 
-class Sampling(Addressed):
+class SamplerFields(Strict):
     """The sampling fields; what is left out takes the format contract's value."""
 
     max_tokens: int | None = Field(default=None, ge=1)
@@ -92,6 +94,10 @@ class Sampling(Addressed):
     seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
 
 
+class Sampling(SamplerFields, Addressed):
+    """A request to one model that draws tokens."""
+
+
 class StreamOptions(Strict):
     include_usage: bool = False
     include_obfuscation: bool = False
@@ -101,9 +107,9 @@ class OpenAISampling(Sampling):
     """What completions and chat completions share."""
 
     n: int = Field(default=1, ge=1, le=MAX_N)
-    stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOPS)] | None = None
-    presence_penalty: float = Field(default=0, ge=-2, le=2)
-    frequency_penalty: float = Field(default=0, ge=-2, le=2)
+    stop: Stops | None = None
+    presence_penalty: Penalty = 0
+    frequency_penalty: Penalty = 0
     logit_bias: dict[TokenKey, Bias] | None = Field(default=None, max_length=300)
     stream: bool = False
     stream_options: StreamOptions | None = None

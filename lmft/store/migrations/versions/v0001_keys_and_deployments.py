@@ -5,31 +5,19 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from lmft.store.migrations.triggers import changed, refuse
+
 revision = "0001"
 down_revision = None
 
-_KEYS_CHANGE = """
-CREATE TRIGGER keys_are_only_revoked BEFORE UPDATE ON keys
-WHEN OLD.revoked_at IS NOT NULL OR NEW.revoked_at IS NULL
-  OR (NEW.id, NEW.name, NEW.sha256, NEW.ending, NEW.created_at)
-     IS NOT (OLD.id, OLD.name, OLD.sha256, OLD.ending, OLD.created_at)
-  OR (NEW.requests_per_minute, NEW.tokens_per_minute, NEW.concurrent)
-     IS NOT (OLD.requests_per_minute, OLD.tokens_per_minute, OLD.concurrent)
-BEGIN SELECT RAISE(ABORT, 'a key can only be revoked'); END
-"""
-
+_KEY = "id name sha256 ending created_at requests_per_minute tokens_per_minute concurrent"
+_DEPLOYMENT = "id alias adapter reason wanted_at"
 # What is over stays over; only an adapter's removal is noted on any row.
-_DEPLOYMENTS_CHANGE = """
-CREATE TRIGGER deployments_go_forward BEFORE UPDATE ON deployments
-WHEN (NEW.id, NEW.alias, NEW.adapter, NEW.reason, NEW.wanted_at)
-     IS NOT (OLD.id, OLD.alias, OLD.adapter, OLD.reason, OLD.wanted_at)
-  OR (OLD.state, NEW.state) NOT IN (VALUES
-     ('wanted', 'superseded'), ('wanted', 'live'), ('wanted', 'failed'), ('wanted', 'forgotten'),
-     ('superseded', 'live'), ('superseded', 'failed'), ('superseded', 'forgotten'),
-     ('live', 'retired'), ('live', 'forgotten'),
-     ('retired', 'forgotten'), ('failed', 'forgotten'))
-BEGIN SELECT RAISE(ABORT, 'a deployment only goes forward'); END
-"""
+_FORWARD = """
+('wanted', 'superseded'), ('wanted', 'live'), ('wanted', 'failed'), ('wanted', 'forgotten'),
+('superseded', 'live'), ('superseded', 'failed'), ('superseded', 'forgotten'),
+('live', 'retired'), ('live', 'forgotten'),
+('retired', 'forgotten'), ('failed', 'forgotten')"""
 
 
 def upgrade() -> None:
@@ -93,14 +81,26 @@ def upgrade() -> None:
     )
     for state in ("wanted", "live"):
         _unique_where(f"one_{state}_an_alias", "deployments", "alias", f"state = '{state}'")
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute(_KEYS_CHANGE)
-        op.execute(_DEPLOYMENTS_CHANGE)
-        for table in ("keys", "deployments"):
-            _never("DELETE", table)
-        for table in ("key_scopes", "key_models"):
-            _never("DELETE", table)
-            _never("UPDATE", table)
+    refuse(
+        "UPDATE",
+        "keys",
+        "a key can only be revoked",
+        when=f"OLD.revoked_at IS NOT NULL OR NEW.revoked_at IS NULL OR {changed(*_KEY.split())}",
+        name="keys_are_only_revoked",
+    )
+    refuse(
+        "UPDATE",
+        "deployments",
+        "a deployment only goes forward",
+        when=f"{changed(*_DEPLOYMENT.split())} "
+        f"OR (OLD.state, NEW.state) NOT IN (VALUES {_FORWARD})",
+        name="deployments_go_forward",
+    )
+    for table in ("keys", "deployments"):
+        _never("DELETE", table)
+    for table in ("key_scopes", "key_models"):
+        _never("DELETE", table)
+        _never("UPDATE", table)
 
 
 def _unique_where(name: str, table: str, column: str, condition: str) -> None:
@@ -109,7 +109,4 @@ def _unique_where(name: str, table: str, column: str, condition: str) -> None:
 
 
 def _never(verb: str, table: str) -> None:
-    op.execute(
-        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, 'rows of {table} are kept as they are'); END"
-    )
+    refuse(verb, table, f"rows of {table} are kept as they are")

@@ -1,0 +1,139 @@
+"""A YAML recipe as a tree of keys, and a tree as a model that refuses what it does not know."""
+
+from __future__ import annotations
+
+import os
+import reprlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from lmft import paths
+from lmft.errors import NotFoundError, RecipeError
+
+# ValueError: bytes that are not UTF-8, a date in month 13. RecursionError: brackets without end.
+_YAML_FAULTS = (yaml.YAMLError, ValueError, RecursionError)
+# A fault stays a line, whatever the value is.
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring = 2, 60
+
+
+class Section(BaseModel):
+    """Keys that belong together; unknown ones are faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _number_text(value: Any) -> Any:
+    """YAML 1.1 reads `2e-4` as text, and nobody means text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _switch_or_auto(value: Any) -> Any:
+    """One fault with one key, where a union would report each of its members."""
+    if value != "auto" and not isinstance(value, bool):
+        raise ValueError("must be `auto`, true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number_text), Field(allow_inf_nan=False)]
+Switch = Annotated[bool | Literal["auto"], BeforeValidator(_switch_or_auto)]
+Model = TypeVar("Model", bound=Section)
+
+
+def find(name: str, shipped_in: Path) -> Path:
+    """A path, or the name of a recipe that is shipped in that folder (`adventure`).
+
+    Raises:
+        NotFoundError: neither.
+    """
+    path = paths.expanded(name)
+    if os.path.isfile(path):
+        return path
+    shipped = shipped_in / f"{path.stem}.yaml"
+    if path.parent == Path() and os.path.isfile(shipped):
+        return shipped
+    names = ", ".join(sorted(file.stem for file in shipped_in.glob("*.yaml")))
+    raise NotFoundError(f"No recipe {name}.", f"Give a .yaml file or one of: {names}.")
+
+
+def read_tree(path: Path, example: str) -> dict[str, Any]:
+    """The keys of a file. Raises RecipeError, with `example` to compare with."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read: {error.strerror}.", "Check the file.") from error
+    except _YAML_FAULTS as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise RecipeError(
+            f"{path} is not valid YAML{where}.", f"Compare it with {example}."
+        ) from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path} is not a recipe (no keys).", f"Compare it with {example}.")
+    return tree
+
+
+def override(tree: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Apply each `key.sub=value`. Raises RecipeError."""
+    for one in overrides:
+        _apply(tree, one)
+
+
+def validated(model: type[Model], tree: dict[str, Any], where: str, example: str) -> Model:
+    """Raises RecipeError: every fault at once, each with its key."""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        faults = "; ".join(_fault(detail) for detail in error.errors())
+        count = error.error_count()
+        raise RecipeError(
+            f"{where}: {count} fault{'s' if count > 1 else ''}: {faults}.",
+            f"Every key is explained in {example}.",
+        ) from error
+
+
+def dumped(recipe: Section) -> str:
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _fault(detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"`{key}` is not a recipe key"
+    if detail["type"] == "missing":
+        return f"`{key}` is missing"
+    message = detail["msg"].removeprefix("Value error, ").lower()
+    if not key or isinstance(detail["input"], dict):
+        return f"`{key}`: {message}" if key else message
+    return f"`{key}`: {message} (is {_BRIEF.repr(detail['input'])})"
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, sign, value = override.partition("=")
+    if not sign or not key.strip():
+        raise RecipeError(
+            f"--set {override} is not KEY=VALUE.", "For example: --set training.epochs=2"
+        )
+    *parents, leaf = key.strip().split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise RecipeError(
+                f"--set {override}: `{parent}` holds no keys.",
+                "For example: --set training.epochs=2",
+            )
+        node = child
+    try:
+        node[leaf] = yaml.safe_load(value)
+    except _YAML_FAULTS as error:
+        raise RecipeError(f"--set {override}: the value is not valid YAML.", "Quote it.") from error
