@@ -89,6 +89,15 @@ def cpu_has_bf16() -> bool:
     )
 
 
+def mixes_bf16(device: str) -> bool:
+    """Whether training in bf16 beside float32 weights is faster there than in float32.
+
+    Args:
+        device: `cuda` or `cpu`.
+    """
+    return device == "cuda" or cpu_has_bf16()
+
+
 def cpu_name() -> str:
     return _cpuinfo("model name") or "unknown CPU"
 

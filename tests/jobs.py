@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -174,6 +175,20 @@ class Home:
     def result(self, job: Job) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder(job) / "result.json").read_text())
         return found
+
+
+def stop(pid: int) -> None:
+    """Have it stand still. What is sent to it after this waits: before all of its threads do, a
+    SIGTERM that it has no handler for yet would still end it."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + START_SECONDS
+    while not all(_stands(thread) for thread in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def _stands(thread: Path) -> bool:
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def alive(pid: int) -> bool:

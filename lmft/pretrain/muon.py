@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 import torch
 
+from lmft.machine import mixes_bf16
+
 # Of the quintic in Jordan's post: five steps bring every singular value near 1.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _STEPS = 5
@@ -23,7 +25,7 @@ _ADAMW_RMS = 0.2
 
 def orthogonal(matrix_MN: torch.Tensor) -> torch.Tensor:
     """U V^T of the matrix's U S V^T, nearly: singular values end between 0.7 and 1.2."""
-    x = matrix_MN.bfloat16() if matrix_MN.is_cuda else matrix_MN.float()
+    x = matrix_MN.bfloat16() if mixes_bf16(matrix_MN.device.type) else matrix_MN.float()
     if tall := x.size(0) > x.size(1):
         x = x.T
     x = x / x.norm().clamp(min=1e-7)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from lmft.errors import InputError
+from lmft.machine import mixes_bf16
 from lmft.pretrain.muon import Muon
 from lmft.pretrain.recipe import Training
 
@@ -126,9 +127,11 @@ def loss_of(model: Any, *, compiled: bool) -> Loss:
         compiled: a quarter faster on a CPU, after the better part of a minute.
     """
 
+    device = next(model.parameters()).device.type
+    mixes = mixes_bf16(device)
+
     def loss(inputs_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
-        device = inputs_BT.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        with torch.autocast(device, torch.bfloat16, enabled=mixes):
             logits_BTV = model(inputs_BT, use_cache=False).logits
         return cross_entropy(logits_BTV.flatten(0, 1).float(), targets_BT.flatten())
 

@@ -28,7 +28,7 @@ from lmft.jobs.laid_out import lay_out
 from lmft.processes import SAME_STOP_SECONDS
 from lmft.registry.adapters import open_adapter, verify
 from tests.conftest import START_SECONDS
-from tests.jobs import RECIPE, Home, alive, home_at
+from tests.jobs import RECIPE, Home, alive, home_at, stop
 from tests.tiny import make_base
 from tests.unit.small_disk import mounted
 
@@ -84,7 +84,7 @@ def test_a_trainer_that_does_not_hear_a_cancel_is_killed(home):
     with home.worker(**SHORT_GRACE):
         job = home.create(home.stories())
         pid = trainer_of(home, job)
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         home.queue.ask("cancel", job.id)
         home.wait(job, "cancelled")
         assert not alive(pid)
@@ -98,7 +98,7 @@ def test_a_job_that_was_cancelled_before_its_worker_died_is_not_resumed(home):
     job = home.create(home.stories())
     pid = trainer_of(home, job)
     # So that the worker cannot be quicker.
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     home.queue.ask("cancel", job.id)
     worker.kill()
     worker.wait()
@@ -146,7 +146,7 @@ def test_a_second_sigterm_ends_the_worker_at_once(home):
     worker = home.start_worker()
     job = home.create(home.stories())
     pid = trainer_of(home, job)
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     worker.terminate()
     # With the first one: who stops a service tells all of its processes.
     worker.terminate()
@@ -163,7 +163,7 @@ def test_a_zombie_trainer_is_ended_before_the_next_begins_and_publishes_nothing(
     job = home.create(home.stories())
     zombie = trainer_of(home, job)
     until_step(home, job, 1)
-    os.kill(zombie, signal.SIGSTOP)
+    stop(zombie)
     worker.kill()
     worker.wait()
     assert alive(zombie)
@@ -221,7 +221,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(home, want
         pid = trainer_of(home, job)
         checkpoints = home.run(job) / "checkpoints"
         home.until(lambda: len(list(checkpoints.glob("step-*"))) == 2)
-        os.kill(worker.pid, signal.SIGSTOP)
+        stop(worker.pid)
         os.kill(pid, signal.SIGKILL)
         home.until(lambda: not alive(pid))
         flip(max(checkpoints.glob("step-*")) / "adapter.safetensors")
@@ -237,7 +237,7 @@ def test_with_no_checkpoint_that_can_be_read_it_fails_and_says_so(home):
         pid = trainer_of(home, job)
         checkpoints = home.run(job) / "checkpoints"
         home.until(lambda: len(list(checkpoints.glob("step-*"))) == 2)
-        os.kill(worker.pid, signal.SIGSTOP)
+        stop(worker.pid)
         os.kill(pid, signal.SIGKILL)
         home.until(lambda: not alive(pid))
         for checkpoint in checkpoints.glob("step-*"):

@@ -20,7 +20,7 @@ from tests.conftest import ROOT, free_port
 from tests.engineless import wait_alive
 from tests.fault.test_jobs_serving import child_of
 from tests.integration.test_engine_life import family
-from tests.jobs import Home, alive, home_at
+from tests.jobs import Home, alive, home_at, stop
 from tests.tiny import make_base
 
 # Nobody who waits for a trainer or a request in order is done in this test.
@@ -82,7 +82,7 @@ class Served:
         )
         trainer = home.trainer(job)
         assert trainer is not None
-        os.kill(trainer, signal.SIGSTOP)
+        stop(trainer)
         return job, trainer
 
     def kill(self) -> None:
