@@ -16,6 +16,7 @@ from peft import PeftModel
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from lmft.dataset.encode import Encoded
+from lmft.eval.difference import mean_difference
 from lmft.train import processes
 from lmft.train.model import attention_of, compute_dtype
 from lmft.train.planning.plan import Plan
@@ -50,19 +51,22 @@ class Reference:
 
         For each prompt: its token ids, the teacher-forced log-probability (nats) of every token
         but the first under base and adapter, and the adapter's greedy continuation with the gap
-        between the two best log-probabilities at each step.
+        between the two best log-probabilities at each step. `rounding_nats` is what becomes of
+        the adapter's log-probabilities, on average, where sums are rounded at other places.
         """
         peft = PeftModel.from_pretrained(self._base, adapter)
         model = peft.to(compute_dtype(self._plan)).eval()
-        prompts = []
-        for ids in _prompts(heldout):
-            ids_1T = torch.tensor([ids], device=self._device)
+        shown = [torch.tensor([ids], device=self._device) for ids in _prompts(heldout)]
+        rounded_often = [_teacher_forced(model, ids_1T) for ids_1T in shown]
+        _round_once(model)
+        prompts: list[dict[str, Any]] = []
+        for ids_1T in shown:
             with model.disable_adapter():
                 base_logprobs = _teacher_forced(model, ids_1T)
             tokens, gaps = _greedy(model, ids_1T)
             prompts.append(
                 {
-                    "token_ids": ids,
+                    "token_ids": ids_1T[0].tolist(),
                     "base_logprobs": base_logprobs,
                     "adapter_logprobs": _teacher_forced(model, ids_1T),
                     "greedy_tokens": tokens,
@@ -70,8 +74,21 @@ class Reference:
                 }
             )
         self._base = peft.unload()
-        reference = {"dtype": self._plan.compute_dtype, "prompts": prompts}
+        rounding = mean_difference(rounded_often, [one["adapter_logprobs"] for one in prompts])
+        reference = {
+            "dtype": self._plan.compute_dtype,
+            "rounding_nats": round(rounding, 6),
+            "prompts": prompts,
+        }
         (adapter / FILE_NAME).write_text(json.dumps(reference) + "\n", encoding="utf-8")
+
+
+def _round_once(model: Any) -> None:
+    """Have the adapter's products summed in float32 and rounded when they are added, as vLLM's
+    operators do on a GPU and lmft's on a CPU. Its weights stay as they were rounded."""
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.data = parameter.data.float()
 
 
 def _roomy_device(variant: Path, plan: Plan) -> str:

@@ -24,6 +24,7 @@ from serving.engine.refusals import UpstreamRefusal
 from serving.engine.settings import EngineSettings
 
 START_TIMEOUT_SECONDS = 900
+CRASH_SECONDS = 5.0
 STOP_SECONDS, HURRIED_STOP_SECONDS = 20.0, 2.0
 _LOG_TAIL_BYTES = 20_000
 _POLL_SECONDS, _STOP_POLL_SECONDS = 0.25, 0.05
@@ -104,8 +105,16 @@ class EngineProcess:
         try:
             await self.client.one_token(self.settings.alias, deadline - time.monotonic())
         except (EngineError, UpstreamRefusal) as error:
+            # What has crashed takes a moment to be gone.
+            patience = time.monotonic() + CRASH_SECONDS
+            while self.running and time.monotonic() < patience:
+                await asyncio.sleep(_POLL_SECONDS)
             self._check_alive()
-            raise self._silent() from error
+            if time.monotonic() > deadline:
+                raise self._silent() from error
+            raise EngineError(
+                f"The engine gave no token: {error}", f"Its log: {self.log_path}."
+            ) from error
 
     def _silent(self) -> EngineError:
         return EngineError(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +23,18 @@ class Answers:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the trainer wrote: token ids (P, T) and the answers of base and adapter to them."""
+    """What the trainer wrote: token ids (P, T) and the answers of base and adapter to them.
+
+    Attributes:
+        rounding: how far, on average and in nats, the adapter's log-probabilities went where
+            they were rounded at other places; 0 where an older trainer did not say.
+    """
 
     ids: list[list[int]]
     base: list[list[float]]
     adapter: Answers
     gaps: list[list[float]]
+    rounding: float
 
     @classmethod
     def read(cls, directory: Path, limit: int | None = None) -> Reference:
@@ -50,6 +54,7 @@ class Reference:
                     [prompt["greedy_tokens"] for prompt in prompts],
                 ),
                 gaps=[prompt["greedy_gaps"] for prompt in prompts],
+                rounding=written.get("rounding_nats", 0.0),
             )
             reference._require_comparable()
         except (OSError, ValueError, LookupError, TypeError) as error:
@@ -74,6 +79,8 @@ class Reference:
             self.gaps,
             strict=True,
         )
+        if type(self.rounding) not in (int, float):
+            raise TypeError("a rounding that is no number")
         n_greedy = self.n_greedy
         for ids, base, adapter, greedy, gaps in rows:
             if not len(ids) - 1 == len(base) == len(adapter) > 0:
@@ -106,13 +113,3 @@ async def ask(client: EngineClient, model: str, ids: list[list[int]], n_greedy: 
         for prompt, choice in zip(ids, choices, strict=True)
     ]
     return Answers(logprobs, [choice["token_ids"] for choice in choices])
-
-
-def mean_difference(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> float:
-    """The mean absolute difference over all tokens of all prompts, in nats.
-
-    Raises:
-        ValueError: they are not answers to the same prompts.
-    """
-    pairs = list(zip(chain(*left), chain(*right), strict=True))
-    return sum(abs(a - b) for a, b in pairs) / len(pairs)

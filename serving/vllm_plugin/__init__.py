@@ -8,7 +8,8 @@ at the top, and whatever fails does so inside `register`, where vLLM lets the er
 
 
 def register() -> None:
-    """Add LoRA for GPT-2 and GPT-J, the fallback chat template, and the CPU LoRA operators.
+    """Add LoRA for GPT-2 and GPT-J, the fallback chat template, and the CPU LoRA operators, and
+    ask for AMX.
 
     May be called any number of times in a process. Imports no model code: each model is named
     by a "module:Class" string that vLLM resolves when it needs it.
@@ -22,6 +23,7 @@ def register() -> None:
 
     from vllm import ModelRegistry
 
+    from serving.vllm_plugin.amx import allow_amx
     from serving.vllm_plugin.chat_template import register_fallback
     from serving.vllm_plugin.cpu_lora_seam import install
 
@@ -29,3 +31,4 @@ def register() -> None:
     ModelRegistry.register_model("GPTJForCausalLM", "serving.vllm_plugin.gptj:GPTJLoRA")
     register_fallback()
     install()
+    allow_amx()

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from lmft.errors import ProbeFailedError
+from lmft.eval.difference import mean_difference
 from serving.engine.probe import (
     EXACT_SHARE,
     NEAR_TIE_NATS,
@@ -16,7 +17,6 @@ from serving.engine.probe import (
     _agreement,
     _judge,
 )
-from serving.engine.reference import mean_difference
 
 PASSING = ProbeResult(
     prompts=8,
@@ -88,6 +88,18 @@ def test_an_adapter_that_is_further_off_than_rounding_lacks_a_part():
     exact = dataclasses.replace(PASSING, adapter_difference=EXACT_SHARE * PASSING.adapter_effect)
     _judge("x", exact, 1e-6)
     _judge("x", dataclasses.replace(PASSING, adapter_difference=twentieth), twentieth / 5)
+
+
+def test_where_rounding_does_as_much_it_is_allowed_as_much_but_never_the_whole_effect():
+    """In bf16 an adapter that changes little is hardly more than what rounding does."""
+    off = {"adapter_difference": 0.2, "base_difference": 0.2, "mixed_difference": 0.2}
+    _judge("x", dataclasses.replace(PASSING, **off), 0.2, rounding=0.1)
+    _judge("x", dataclasses.replace(PASSING, **off), None, rounding=0.1)
+    with pytest.raises(ProbeFailedError, match=r"differ by 0\.2000 nats \(allowed: 0\.1000\)"):
+        _judge("x", dataclasses.replace(PASSING, **off), 0.2, rounding=0.05)
+    as_base = dataclasses.replace(PASSING, adapter_difference=PASSING.adapter_effect)
+    with pytest.raises(ProbeFailedError, match=r"\(allowed: 0\.2500\)"):
+        _judge("x", as_base, 1.0, rounding=9.0)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,16 @@ def test_numbers_without_a_counterpart_are_refused(tmp_path: Path, changes: dict
         read(tmp_path, PROMPT, PROMPT | changes)
 
 
+def test_one_that_says_nothing_of_rounding_had_none(tmp_path: Path) -> None:
+    assert read(tmp_path, PROMPT).rounding == 0
+    written = {"rounding_nats": 0.01, "prompts": [PROMPT]}
+    (tmp_path / "probe.json").write_text(json.dumps(written))
+    assert Reference.read(tmp_path).rounding == 0.01
+    (tmp_path / "probe.json").write_text(json.dumps(written | {"rounding_nats": "much"}))
+    with pytest.raises(ProbeFailedError, match="cannot be used"):
+        Reference.read(tmp_path)
+
+
 @pytest.mark.parametrize("prompts", [[], [None], ["a"], [[]], [{}]])
 def test_what_is_no_reference_is_refused(tmp_path: Path, prompts: list[Any]) -> None:
     with pytest.raises(ProbeFailedError, match="cannot be used"):
