@@ -16,7 +16,7 @@ from peft import PeftModel
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from lmft.dataset.encode import Encoded
-from lmft.eval.difference import mean_difference
+from lmft.registry.difference import mean_difference
 from lmft.train import processes
 from lmft.train.model import attention_of, compute_dtype
 from lmft.train.planning.plan import Plan

@@ -12,8 +12,8 @@ from safetensors.numpy import load_file, save_file
 
 from lmft import paths
 from lmft.errors import EngineError
-from lmft.eval.difference import mean_difference
 from lmft.registry.adapters import Adapter
+from lmft.registry.difference import mean_difference
 from serving.engine.client import EngineClient
 from serving.engine.reference import Answers, ask
 from serving.engine.refusals import UpstreamRefusal

@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from lmft.errors import ProbeFailedError
-from lmft.eval.difference import mean_difference
 from lmft.registry.adapters import Adapter
+from lmft.registry.difference import mean_difference
 from serving.engine.client import EngineClient
 from serving.engine.mixed import mixed_difference
 from serving.engine.reference import Answers, Reference, ask

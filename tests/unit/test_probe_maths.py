@@ -8,7 +8,7 @@ import math
 import pytest
 
 from lmft.errors import ProbeFailedError
-from lmft.eval.difference import mean_difference
+from lmft.registry.difference import mean_difference
 from serving.engine.probe import (
     EXACT_SHARE,
     NEAR_TIE_NATS,
