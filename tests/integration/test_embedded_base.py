@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lmft import paths
 from lmft.bases import resolve_base
 from lmft.paths import EMBEDDED_BASE
+from lmft.pretrain.recipe import find_pretraining, load_pretraining
 from tests.conftest import ROOT
 
 RECORD = json.loads((EMBEDDED_BASE / "lmft_training.json").read_text())
@@ -40,6 +41,32 @@ print("FOUND", json.dumps(found))
 def test_the_shipped_files_are_those_of_the_record():
     files = {file.name for file in EMBEDDED_BASE.iterdir()} - {"README.md", "lmft_training.json"}
     assert RECORD["files"] == {name: paths.sha256_file(EMBEDDED_BASE / name) for name in files}
+
+
+def test_the_card_says_what_the_record_and_the_benchmark_say():
+    card = " ".join((EMBEDDED_BASE / "README.md").read_text().split())
+    measured = json.loads((ROOT / "bench" / "results" / "base.json").read_text())
+    new, first = measured["base"]["new"], measured["base"]["first"]
+    for said in (
+        f"{RECORD['tokens'] / 1e6:.1f}M tokens",
+        f"{RECORD['steps']:,} steps",
+        f"{RECORD['epochs']:.2f} epochs",
+        f"{round(RECORD['seconds'] / 60)} minutes",
+        f"{RECORD['kwh']:.3f} kWh ({RECORD['energy_source']})",
+        f"{RECORD['heldout_nats_per_byte']:.4f}",
+        *(f"{first[name]:.4f} | {new[name]:.4f}" for name in new),
+    ):
+        assert said in card, said
+    for text in RECORD["samples"]:
+        assert " ".join(text.split()) in card, text
+    assert len(RECORD["samples"]) == 5
+
+
+def test_the_recipe_that_ships_is_the_one_that_made_it():
+    recipe = load_pretraining(
+        find_pretraining("embedded-base"), data=EMBEDDED_BASE / "README.md"
+    ).tree()
+    assert {**recipe, "data": RECORD["recipe"]["data"]} == RECORD["recipe"]
 
 
 def test_it_has_the_size_that_a_checkout_can_carry():

@@ -16,6 +16,7 @@ from lmft.server import free_port, running_server
 from lmft.store.database import open_store
 from lmft.store.keys import Keys
 from serving.gateway.access.access import require_key_beyond_loopback
+from serving.gateway.access.keyring import LOOK_AGAIN_SECONDS
 from tests.security.conftest import Keyed, wait_alive
 
 pytestmark = pytest.mark.engine
@@ -155,6 +156,7 @@ def test_a_key_made_and_revoked_counts_in_the_running_server_within_a_second(
 ) -> None:
     store = open_store(keyed.home / "lmft.db")
     _, key = Keys(store).create("short-lived")
+    time.sleep(LOOK_AGAIN_SECONDS)
     with keyed.client(key) as client:
         assert client.get("/v1/models").status_code == 200
         Keys(store).revoke("short-lived")

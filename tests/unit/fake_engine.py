@@ -5,6 +5,8 @@ What it does with a question is what the file `mode` in `$FAKE_ENGINE` says at t
     answers     at once
     counts      never; each look at its /metrics finds one token more
     silent      never, and its figures stand still: the process that computes hangs
+    crashes     never: it is gone, a moment after it has hung up
+    refuses     at once, that it cannot
 
 `asked` in that folder has a line for each question. With a file `deaf` it hears no SIGTERM.
 """
@@ -52,12 +54,20 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/v1/completions":
             with (CONTROL / "asked").open("a") as file:
                 file.write("once\n")
+            if mode() == "crashes":
+                print("SomeError: of its own", flush=True)
+                threading.Timer(0.5, os._exit, (7,)).start()
+                self.close_connection = True
+                return
+            if mode() == "refuses":
+                self.send(json.dumps({"error": {"message": "no room"}}), 500)
+                return
             if mode() != "answers":
                 threading.Event().wait()
         self.send(json.dumps({"choices": [], "tokens": [1]}))
 
-    def send(self, text: str) -> None:
-        self.send_response(200)
+    def send(self, text: str, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())

@@ -76,6 +76,20 @@ async def engine_in(control: Path) -> AsyncIterator[Engine]:
         await engine.process.stop(kill=True)
 
 
+def why_it_does_not_start(control: Path, mode: str) -> str:
+    async def scenario() -> str:
+        engine = Engine(control)
+        engine.now(mode)
+        try:
+            with pytest.raises(EngineError) as caught:
+                await engine.process.start(lambda _: None)
+        finally:
+            await engine.process.stop(kill=True)
+        return caught.value.message
+
+    return asyncio.run(scenario())
+
+
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(LONG):
         while not condition():
@@ -93,6 +107,20 @@ def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FAKE_ENGINE", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return tmp_path
+
+
+def test_an_engine_that_crashes_over_its_first_token_says_how_it_ended(control: Path) -> None:
+    message = why_it_does_not_start(control, "crashes")
+    assert message == "The engine stopped while starting (exit code 7): SomeError: of its own"
+
+
+def test_an_engine_that_refuses_its_first_token_says_why(
+    control: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.engine.process.CRASH_SECONDS", 0.5)
+    message = why_it_does_not_start(control, "refuses")
+    assert message.startswith("The engine gave no token: ")
+    assert "900" not in message
 
 
 def test_an_engine_that_answers_stays(control: Path) -> None:
