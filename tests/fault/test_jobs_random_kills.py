@@ -196,8 +196,8 @@ def rounds(tmp_path: Path, base: Path, count: int) -> None:
         print(*(line for lane in lanes for line in lane.said), sep="\n")
 
 
-def test_four_rounds(tmp_path, base):
-    rounds(tmp_path, base, 4)
+def test_ten_rounds(tmp_path, base):
+    rounds(tmp_path, base, 10)
 
 
 @pytest.mark.long
