@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from lmft import paths
+from lmft import machine, paths
 from tests.conftest import ROOT, START_SECONDS
 from tests.unit.small_disk import mounted
 
@@ -152,7 +152,8 @@ def test_a_real_memory_limit_is_survived(seen):
 
 
 def test_the_adapter_is_the_same_but_for_rounding_after_out_of_memory(seen):
-    assert 0 < seen["injected_out_of_memory"]["difference"] < 1e-4
+    rounding = 1e-4 if machine.serving_dtype() == "float32" else 1e-2
+    assert 0 < seen["injected_out_of_memory"]["difference"] < rounding
 
 
 def test_what_never_fits_ends_with_what_to_change(seen):

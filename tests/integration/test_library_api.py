@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from lmft.store.database import Store, open_store
 from lmft.store.keys import Keys
 from lmft.store.projects import Projects
 from serving.gateway.access.access import access_to
+from serving.gateway.access.keyring import LOOK_AGAIN_SECONDS
 from serving.gateway.app import build_app
 from serving.gateway.schemas import library as limits
 from serving.watch.watch import Watch
@@ -463,6 +465,8 @@ def test_what_was_accepted_becomes_a_file_that_the_compiler_reads(
 ) -> None:
     project = f"trains-{format}"
     Projects(store).create(project)
+    # What projects there are is asked so often at most.
+    time.sleep(LOOK_AGAIN_SECONDS)
     headers = {"openai-project": project}
     with httpx.Client(base_url=f"{url}/v1/lmft", headers=headers, timeout=60) as http:
         story = new_story(http, kind="chat")

@@ -21,6 +21,9 @@ from pathlib import Path
 from lmft.train.environment import prepare_libraries
 prepare_libraries()
 import torch
+from lmft import machine
+# In float32 on every machine: formulas are compared, not roundings.
+machine.cpu_has_bf16 = lambda: False
 from lmft.dataset.pairs import PairSides, Pairs
 from lmft.train.model import load_trainable
 from lmft.train.preference.trainer import make_preference_trainer

@@ -18,12 +18,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from lmft import machine
 from lmft.paths import EMBEDDED_BASE
 from tests.conftest import ROOT, START_SECONDS, free_port
 
 # A run is compared with itself on other processes: what differs is the order of fp32 sums.
 LOSS_TOLERANCE = 1e-6
 ADAPTER_TOLERANCE = 1e-5
+# `lmft train` computes in bf16 where the CPU can, and its metrics.jsonl rounds to five places.
+IN_FLOAT32 = machine.serving_dtype() == "float32"
+LOGGED_TOLERANCE, COMMAND_TOLERANCE = (2e-5, ADAPTER_TOLERANCE) if IN_FLOAT32 else (1e-3, 5e-2)
 WIDTH, LAYERS, CONTEXT = 32, 2, 256
 # Where there is no GPU, as CUDA_VISIBLE_DEVICES= makes sure of, these train over gloo.
 LAUNCH = (
@@ -175,9 +179,8 @@ def test_accelerate_launch_publishes_once_the_adapter_that_one_process_makes(
         losses[name] = {row["step"]: row["loss"] for row in rows}
         weights[name] = load_file(adapter / "adapter_model.safetensors")
     assert len(losses["one"]) == 6
-    # metrics.jsonl rounds to five places.
-    assert losses["two"] == pytest.approx(losses["one"], abs=2e-5)
-    assert _distance(weights["one"], weights["two"]) < ADAPTER_TOLERANCE
+    assert losses["two"] == pytest.approx(losses["one"], abs=LOGGED_TOLERANCE)
+    assert _distance(weights["one"], weights["two"]) < COMMAND_TOLERANCE
 
 
 @pytest.mark.long

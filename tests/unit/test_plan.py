@@ -358,11 +358,15 @@ def test_what_does_not_fit_beside_a_server_is_planned_in_its_place(free) -> None
         plan(recipe())
 
 
-def test_a_server_nearby_does_not_make_the_model_4_bit(free, tmp_path: Path) -> None:
+def test_a_server_nearby_does_not_make_the_model_4_bit(
+    free, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It would fit beside the server in 4-bit; but then the server changed what is learnt.
 
-    4-bit needs 6 GB and none 9, and what this process holds already, up to 1 after many tests.
+    4-bit needs 6 GB and none 9, in float32, and what this process holds already, up to 1 after
+    many tests.
     """
+    monkeypatch.setattr(machine, "cpu_has_bf16", lambda: False)
     base = base_of({**GPT2_XL, "n_layer": 24, "n_positions": 1024}, 0.9e9, tmp_path)
     wanted = recipe(quantization="auto")
     free(11 * GB)
