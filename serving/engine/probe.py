@@ -7,7 +7,8 @@ docs/decisions/0003-parity.md:
    tenth of the mean difference between adapter and base; a fiftieth where the base, in the
    same types on the same machines, shows that this is no matter of rounding; and up to a half
    where the trainer has seen that rounding alone does as much.
-2. Greedy: tokens differ only where the two best are closer than 0.1 nat.
+2. Greedy: tokens differ only where the two best are closer than 0.1 nat, or than rounding
+   moves some of them.
 3. Mixed: base, adapter and as many other adapters as there are slots, asked at the same time,
    each give what they give alone.
 
@@ -35,6 +36,8 @@ _TIMES_THE_BASE = 5
 # Two roundings, the trainer's and the engine's; but one that answered as its base must not pass.
 _TIMES_THE_ROUNDING, MOST_SHARE = 2, 0.5
 NEAR_TIE_NATS = 0.1
+# A gap is of two tokens, and one difference in a hundred is some five times their mean.
+_TIE_TIMES_THE_ROUNDING = 10
 
 
 class ParityError(ProbeFailedError):
@@ -128,7 +131,12 @@ def _judged(
         adapter_difference=mean_difference(alone.logprobs, reference.adapter.logprobs),
         base_difference=mean_difference(base.logprobs, reference.base) if base else 0.0,
         mixed_difference=mixed,
-        greedy_agreement=_agreement(alone.greedy, reference.adapter.greedy, reference.gaps),
+        greedy_agreement=_agreement(
+            alone.greedy,
+            reference.adapter.greedy,
+            reference.gaps,
+            max(NEAR_TIE_NATS, _TIE_TIMES_THE_ROUNDING * reference.rounding),
+        ),
         seconds=time.monotonic() - started,
     )
     base_difference = None if base is None else result.base_difference
@@ -175,6 +183,7 @@ def _agreement(
     answers: Sequence[Sequence[int]],
     reference: Sequence[Sequence[int]],
     gaps: Sequence[Sequence[float]],
+    near_tie_nats: float = NEAR_TIE_NATS,
 ) -> float:
     """The share of prompts whose tokens agree up to the first near-tie that fell the other way."""
     agreeing = 0
@@ -182,5 +191,5 @@ def _agreement(
         first = next(
             (i for i, pair in enumerate(zip(got, wanted, strict=True)) if pair[0] != pair[1]), None
         )
-        agreeing += first is None or gap[first] < NEAR_TIE_NATS
+        agreeing += first is None or gap[first] < near_tie_nats
     return agreeing / len(answers)

@@ -66,6 +66,11 @@ def test_only_a_tie_at_the_first_difference_excuses():
     assert _agreement([[1, 9, 9]], [[1, 2, 3]], exact) == 0
 
 
+def test_a_tie_is_wider_where_rounding_moves_more():
+    assert _agreement([[1, 9, 9]], [[1, 2, 3]], [[1.0, 0.15, 1.0]]) == 0
+    assert _agreement([[1, 9, 9]], [[1, 2, 3]], [[1.0, 0.15, 1.0]], near_tie_nats=0.2) == 1
+
+
 def test_a_short_greedy_answer_is_not_compared():
     with pytest.raises(ValueError, match=r"shorter|longer"):
         _agreement([[1, 2]], [[1, 2, 3]], [[1.0] * 3])
