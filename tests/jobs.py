@@ -188,7 +188,11 @@ def stop(pid: int) -> None:
 
 
 def _stands(thread: Path) -> bool:
-    return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        # It ended meanwhile.
+        return True
 
 
 def alive(pid: int) -> bool:

@@ -105,7 +105,7 @@ async def check(client: EngineClient, adapter: Adapter, loaded_as: str, prompts:
     """Question 1 over the first prompts: the right weights, whole, under the right name.
 
     For an adapter that this server has proven before. An adapter that answered as the base
-    does would be off by its whole effect, ten times what is allowed.
+    does would be off by its whole effect, twice what is ever allowed.
 
     Raises:
         ProbeFailedError: with the figure. EngineError: the engine did not answer.
