@@ -75,6 +75,8 @@ class Aliases:
         self._under_way: dict[str, _UnderWay] = {}
         self._leaving: set[str] = set()
         self._refused: set[tuple[str, str]] = set()
+        # Wishes that the store knows the end of: what was read a moment before may still hold one.
+        self._ended: set[int] = set()
 
     async def open(self) -> None:
         """What the store says is live, as far as it is there still; else the newest version.
@@ -110,12 +112,17 @@ class Aliases:
             if self._under_way[alias].gives_way_to(adapter_id, wish):
                 task.cancel()
             return
-        if adapter_id in self._leaving or (wish is None and (alias, adapter_id) in self._refused):
+        if adapter_id in self._leaving or self._is_settled(alias, adapter_id, wish):
             return
         self._under_way[alias] = _UnderWay(adapter_id, wish.id if wish else None)
         task = asyncio.create_task(self._deploy(alias, adapter_id, wish))
         self._tasks[alias] = task
         task.add_done_callback(lambda _: self._tasks.pop(alias, None))
+
+    def _is_settled(self, alias: str, adapter_id: str, wish: Deployment | None) -> bool:
+        if wish is None:
+            return (alias, adapter_id) in self._refused
+        return wish.id in self._ended
 
     async def _deploy(self, alias: str, adapter_id: str, wish: Deployment | None) -> None:
         under_way = self._under_way[alias]
@@ -134,6 +141,7 @@ class Aliases:
             self.live[alias] = adapter_id
             if wish is not None:
                 await asyncio.to_thread(self._wishes.went_live, wish.id)
+                self._ended.add(wish.id)
             if before != adapter_id:
                 log.warning("%s now means %s", alias, adapter_id)
                 if before is not None:
@@ -168,6 +176,7 @@ class Aliases:
         if under_way.wish is not None:
             with contextlib.suppress(LmftError):
                 await asyncio.to_thread(self._wishes.failed, under_way.wish, reason)
+                self._ended.add(under_way.wish)
 
     async def forget(self, adapter: Adapter) -> None:
         """Nothing means it any more; its alias goes back, in one step, to the version before."""

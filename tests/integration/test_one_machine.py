@@ -21,6 +21,7 @@ from lmft.device.memory import held_bytes
 from lmft.device.records import Claim, Serving
 from lmft.device.registered import living
 from tests.conftest import ROOT, START_SECONDS, Gateway, free_port
+from tests.greedy import Greedy, greedy
 
 pytestmark = pytest.mark.engine
 
@@ -33,13 +34,16 @@ _SHORT = ("--set", "training.epochs=0.3", "--set", "format.sampler.max_tokens=24
 @dataclass
 class Traffic:
     """Attributes:
-    answers: the text of each answer. refusals: Retry-After and message of each 503.
-    others: whatever else came.
+    refusals: Retry-After and message of each 503. others: whatever else came.
     """
 
-    answers: list[str] = field(default_factory=list)
+    answers: list[Greedy] = field(default_factory=list)
     refusals: list[tuple[float, str]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+
+    def agree(self) -> bool:
+        first, *rest = self.answers
+        return all(first.agrees_with(answer) for answer in rest)
 
 
 @contextmanager
@@ -52,7 +56,7 @@ def traffic(gateway: Gateway) -> Iterator[Traffic]:
             while not end.is_set():
                 answer = http.post("/v1/completions", json=question(gateway.adapter_id))
                 if answer.status_code == 200:
-                    seen.answers.append(answer.json()["choices"][0]["text"])
+                    seen.answers.append(greedy(answer.json()["choices"][0]))
                 elif answer.status_code == 503:
                     message = answer.json()["error"]["message"]
                     seen.refusals.append((float(answer.headers["retry-after"]), message))
@@ -72,7 +76,8 @@ def traffic(gateway: Gateway) -> Iterator[Traffic]:
 
 
 def question(model: str) -> dict[str, object]:
-    return {"model": model, "prompt": "You open the", "temperature": 0, "max_tokens": 12}
+    prompt = {"prompt": "You open the", "temperature": 0, "max_tokens": 12, "logprobs": 2}
+    return {"model": model, **prompt}
 
 
 @contextmanager
@@ -131,15 +136,19 @@ def limit_for_one(gateway: Gateway) -> int:
     return held_bytes([gateway.process.pid]) + _LEFT_BESIDE
 
 
-def live_models(gateway: Gateway) -> dict[str, str]:
+def live_models(gateway: Gateway) -> dict[str, Greedy]:
     """What answers now, with what it answers."""
     with gateway.client() as http:
         models = http.get("/v1/models").json()["data"]
         live = [model["id"] for model in models if model["lmft"]["state"] == "live"]
         answers = [http.post("/v1/completions", json=question(model)) for model in live]
     assert {answer.status_code for answer in answers} == {200}
-    texts = [answer.json()["choices"][0]["text"] for answer in answers]
-    return dict(zip(live, texts, strict=True))
+    said = [greedy(answer.json()["choices"][0]) for answer in answers]
+    return dict(zip(live, said, strict=True))
+
+
+def answer_as_before(before: dict[str, Greedy], after: dict[str, Greedy]) -> bool:
+    return all(model in after and said.agrees_with(after[model]) for model, said in before.items())
 
 
 def test_a_training_that_does_not_fit_beside_the_engine_has_its_place_and_gives_it_back(
@@ -163,7 +172,7 @@ def test_a_training_that_does_not_fit_beside_the_engine_has_its_place_and_gives_
 
     assert max(held) < limit
     assert not seen.others
-    assert len(set(seen.answers)) == 1
+    assert seen.agree()
     during = [(seconds, text) for seconds, text in seen.refusals if "is being trained" in text]
     assert "lodger" in during[0][1]
     assert all(str(ROOT) not in text and "/" not in text for _, text in during)
@@ -172,7 +181,7 @@ def test_a_training_that_does_not_fit_beside_the_engine_has_its_place_and_gives_
 
     # Everything that was live answers as before; so does what was trained meanwhile.
     after = live_models(gateway)
-    assert before.items() <= after.items()
+    assert answer_as_before(before, after)
     (new,) = [model for model in after if ":lodger:" in model]
     with gateway.client() as http:
         assert http.get(f"/v1/models/{new}").json()["lmft"]["probe"]["greedy_agreement"] == 1
@@ -192,7 +201,7 @@ def test_with_room_for_both_training_and_serving_go_on_together(
         assert process.poll() is None, log.read_text()
     assert not seen.others
     assert not seen.refusals
-    assert len(set(seen.answers)) == 1
+    assert seen.agree()
 
 
 @pytest.mark.long
@@ -216,8 +225,8 @@ def test_a_training_killed_in_the_middle_gives_the_device_back_and_the_next_one_
             assert second.returncode == 0, second_log.read_text()
         eventually(lambda: ready(gateway), "the engine to come back")
     assert not seen.others
-    assert len(set(seen.answers)) == 1
-    assert before.items() <= live_models(gateway).items()
+    assert seen.agree()
+    assert answer_as_before(before, live_models(gateway))
 
 
 @pytest.mark.long

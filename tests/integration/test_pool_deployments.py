@@ -27,12 +27,13 @@ from lmft.errors import (
 from lmft.ids import parse_adapter_id
 from lmft.registry.adapters import MANIFEST, Adapter, get_adapter
 from lmft.store.database import open_store
-from lmft.store.deployments import Deployments
+from lmft.store.deployments import Deployment, Deployments
 from serving.pool import catalog as catalog_module
 from serving.pool import deploy, proving
 from serving.pool.catalog import Catalog
 from serving.pool.deploy import Aliases
 from serving.pool.merging import merged_path, require_merged
+from serving.pool.wishes import Wishes
 from tests.integration.test_pool_engines import (
     FIRST,
     LONG,
@@ -156,6 +157,36 @@ def test_what_fails_again_and_again_is_given_up_and_the_alias_stays(
             await asyncio.sleep(0.2)
             assert tried == [second] * tries
             assert aliases.live == {alias_of(first): first}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("error", "end"), [(None, "live"), (RuntimeError("ours"), "failed")])
+def test_a_wish_that_was_read_a_moment_before_its_end_is_not_begun_again(
+    monkeypatch: pytest.MonkeyPatch, error: Exception | None, end: str
+) -> None:
+    read, tried = Wishes.read, list[str]()
+
+    def read_slowly(wishes: Wishes) -> tuple[dict[str, Deployment], dict[str, str]]:
+        found = read(wishes)
+        time.sleep(0.1)
+        return found
+
+    async def bring_up(version: str, _: bool) -> None:
+        tried.append(version)
+        # It ends while the next reading is under way.
+        await asyncio.sleep(0.06)
+        if error is not None:
+            raise error
+
+    async def scenario() -> None:
+        publish("tale")
+        async with reconciled(bring_up):
+            monkeypatch.setattr(Wishes, "read", read_slowly)
+            second = publish("tale")
+            await until(lambda: state_of(second) == end)
+            await asyncio.sleep(0.3)
+            assert tried == [second]
 
     asyncio.run(scenario())
 
