@@ -52,8 +52,9 @@ check: $(DEV_INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+BENCHES := $(patsubst %,bench/%.py,base corpus lora_ops plan pretrain service serving train)
 bench: $(DEV_INSTALLED)
-	for script in bench/[a-z]*.py; do HF_HUB_OFFLINE=1 $(BIN)/python $$script --quick || exit 1; done
+	for script in $(BENCHES); do HF_HUB_OFFLINE=1 $(BIN)/python $$script --quick || exit 1; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

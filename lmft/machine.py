@@ -95,7 +95,9 @@ def mixes_bf16(device: str) -> bool:
     Args:
         device: `cuda` or `cpu`.
     """
-    return device == "cuda" or cpu_has_bf16()
+    if device == "cuda":
+        return all(gpu.compute_capability >= 8 for gpu in gpus())
+    return cpu_has_bf16()
 
 
 def cpu_name() -> str:

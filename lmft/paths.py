@@ -71,6 +71,19 @@ def recipes_dir() -> Path:
     return checkout if checkout.is_dir() else PACKAGE / "recipes"
 
 
+def make_dir(directory: Path, mode: int = 0o777) -> None:
+    """`directory` is there, with what is above it. A data directory that lmft makes is its user's
+    alone: people's texts lie in it, mostly readable for all who may enter.
+
+    Raises:
+        OSError: as of Path.mkdir.
+    """
+    root = home()
+    if directory.is_relative_to(root):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.mkdir(mode=mode, parents=True, exist_ok=True)
+
+
 def free_bytes(path: Path) -> int:
     """Free disk space where `path` is, or would be once created."""
     return shutil.disk_usage(_existing(path)).free
@@ -146,7 +159,7 @@ def publishing(target: Path, may_appear: Callable[[], None] = lambda: None) -> I
             is there already.
     """
     with disk_errors(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_dir(target.parent)
         _sweep(target.parent)
         staging = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{os.getpid()}-", dir=target.parent))
     try:

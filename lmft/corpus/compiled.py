@@ -72,7 +72,7 @@ def _named(path: Path, side: str) -> list[SourceFile]:
 @contextlib.contextmanager
 def _made(directory: Path) -> Iterator[None]:
     """`directory` is there; if what follows fails and it is empty, it and its parent go again."""
-    directory.mkdir(parents=True, exist_ok=True)
+    paths.make_dir(directory)
     try:
         yield
     except BaseException:
@@ -101,7 +101,7 @@ def compiling_into(out: Path, inputs: Sequence[Path]) -> Iterator[Path]:
             )
     with paths.disk_errors(out.parent):
         try:
-            out.parent.mkdir(parents=True, exist_ok=True)
+            paths.make_dir(out.parent)
         except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
             raise InputError(
                 f"There can be no folder {out}: {error.strerror}.", "Give another one after -o."

@@ -82,7 +82,7 @@ def _claimed(
 ) -> Iterator[Registered[Claim]]:
     directory = paths.home() / "device"
     with paths.disk_errors(directory):
-        directory.mkdir(parents=True, exist_ok=True)
+        paths.make_dir(directory)
         tickets = os.open(directory / _TICKETS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         # Whoever has a lower ticket can be seen by everyone with a higher one.

@@ -47,7 +47,7 @@ class Registered(Generic[T]):
         self.record = record
         directory = _directory()
         with paths.disk_errors(directory):
-            directory.mkdir(parents=True, exist_ok=True)
+            paths.make_dir(directory)
             self._file, made = tempfile.mkstemp(prefix=".", dir=directory)
             fcntl.flock(self._file, fcntl.LOCK_EX)
             self._write()

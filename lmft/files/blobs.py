@@ -170,7 +170,7 @@ class Blobs:
 
     def _make(self) -> None:
         for directory in (self._root, self._staging, self._blobs, self._uploads):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths.make_dir(directory, 0o700)
 
     def _move(self, staged: Staged, target: Path) -> None:
         with paths.disk_errors(self._root):

@@ -27,7 +27,7 @@ def lay_out(blobs: Blobs, files: Sequence[File], directory: Path) -> list[Path]:
     """
     laid_out = []
     with paths.disk_errors(directory):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths.make_dir(directory, 0o700)
         for number, file in enumerate(files, 1):
             target = directory / disk_name(number, file.filename)
             target.unlink(missing_ok=True)

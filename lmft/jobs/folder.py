@@ -63,7 +63,7 @@ class JobFolder:
 
     def make(self) -> None:
         with paths.disk_errors(self.path):
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths.make_dir(self.path, 0o700)
 
     def write(self, name: str, tree: Mapping[str, Any]) -> None:
         """Replace the JSON file `name`: a reader, or a power cut, finds the old or the new."""

@@ -19,7 +19,7 @@ class Seat:
     def __init__(self) -> None:
         path = paths.jobs_dir() / _LOCK
         with paths.disk_errors(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            paths.make_dir(path.parent)
             self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def taken(self) -> bool:

@@ -40,7 +40,7 @@ def owned(folder: Path, recipe: Pretraining) -> Iterator[None]:
     """
     with paths.disk_errors(folder):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            paths.make_dir(folder)
         except (FileExistsError, NotADirectoryError) as error:
             raise InputError(f"{folder} is no folder.", "Give another one with --out.") from error
         file, lock_file = folder / _RECIPE, folder / _LOCK

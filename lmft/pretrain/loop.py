@@ -9,11 +9,12 @@ from typing import Any
 from rich.console import Console
 
 from lmft.errors import InputError
+from lmft.machine import mixes_bf16
 from lmft.pretrain import keeping
 from lmft.pretrain.data import Data
 from lmft.pretrain.keeping import Reached
 from lmft.pretrain.measure import nats_per_byte
-from lmft.pretrain.recipe import Pretraining
+from lmft.pretrain.recipe import Pretraining, Training
 from lmft.pretrain.steps import Batches, Optimizers, loss_of, rate_share, train_step
 from lmft.pretrain.watching import Watch
 from lmft.train.durable.stopping import StopSignals
@@ -35,7 +36,7 @@ def train(
     """Returns: the seconds of all attempts."""
     training, steps = recipe.training, recipe.steps
     optimizers = Optimizers(model, training)
-    loss_by = loss_of(model, compiled=_compiles(recipe, model))
+    loss_by = loss_of(model, compiled=compiles(training, model))
     checkpoints = folder / _CHECKPOINTS
     reached = keeping.load(checkpoints, model, optimizers)
     reached = reached or Reached(0, steps, 0.0, data.key)
@@ -44,10 +45,12 @@ def train(
     if first:
         console.print(f"  going on from step {first:,} of {steps:,}", highlight=False)
     micro_tokens = training.micro_blocks * training.block_tokens
-    short, long = (
-        Batches(data.train_N, length, recipe.step_tokens, micro_tokens, training.seed)
-        for length in (training.block_tokens, model.config.n_positions)
-    )
+
+    def blocks_of(n_tokens: int) -> Batches:
+        return Batches(data.train_N, n_tokens, recipe.step_tokens, micro_tokens, training.seed)
+
+    short = blocks_of(training.block_tokens)
+    long = blocks_of(model.config.n_positions) if training.long_share else short
     every = max(1, steps // training.evaluations)
     saved = time.monotonic()
     file = folder / _METRICS
@@ -84,11 +87,14 @@ def _require_same(reached: Reached, data: Data, steps: int, folder: Path) -> Non
         )
 
 
-def _compiles(recipe: Pretraining, model: Any) -> bool:
-    if recipe.training.compile != "auto":
-        return recipe.training.compile
+def compiles(training: Training, model: Any) -> bool:
+    """Whether these steps are compiled: `auto` does where they take long and bf16 is fast. CPUs
+    without it were slower compiled (docs/pretraining.md)."""
+    if training.compile != "auto":
+        return training.compile
     n_parameters: int = sum(one.numel() for one in model.parameters())
-    return recipe.training.tokens * n_parameters > _COMPILES_FROM
+    device = next(model.parameters()).device.type
+    return mixes_bf16(device) and training.tokens * n_parameters > _COMPILES_FROM
 
 
 def _measured(model: Any, data: Data) -> float:

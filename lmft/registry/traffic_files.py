@@ -52,7 +52,7 @@ def write_text(file: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
+    paths.make_dir(file.parent)
     descriptor, name = tempfile.mkstemp(prefix=f".{file.stem}-", dir=file.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as writing:

@@ -38,7 +38,7 @@ def sqlite(path: Path) -> Backend:
     if not path.exists():
         paths.require_free(path.parent, _NEW_BYTES, "The database")
     with paths.disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        paths.make_dir(path.parent)
         # Hashes of keys are nobody else's business; the files beside it inherit this.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = create_engine(

@@ -84,8 +84,9 @@ class Reference:
 
 
 def _round_once(model: Any) -> None:
-    """Have the adapter's products summed in float32 and rounded when they are added, as vLLM's
-    operators do on a GPU and lmft's on a CPU. Its weights stay as they were rounded."""
+    """Have the adapter's products summed in float32 and rounded when they are added, as lmft's
+    operators for vLLM do on a CPU; vLLM's own on a GPU round between the two products besides.
+    Its weights stay as they were rounded."""
     for name, parameter in model.named_parameters():
         if "lora_" in name:
             parameter.data = parameter.data.float()

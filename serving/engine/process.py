@@ -105,15 +105,18 @@ class EngineProcess:
         try:
             await self.client.one_token(self.settings.alias, deadline - time.monotonic())
         except (EngineError, UpstreamRefusal) as error:
+            late = time.monotonic() > deadline
             # What has crashed takes a moment to be gone.
             patience = time.monotonic() + CRASH_SECONDS
             while self.running and time.monotonic() < patience:
                 await asyncio.sleep(_POLL_SECONDS)
             self._check_alive()
-            if time.monotonic() > deadline:
+            if late:
                 raise self._silent() from error
+            refused = isinstance(error, UpstreamRefusal)
+            cause = without_machine(error.message) if refused else self._cause()
             raise EngineError(
-                f"The engine gave no token: {error}", f"Its log: {self.log_path}."
+                f"The engine gave no token: {cause}", f"Its log: {self.log_path}."
             ) from error
 
     def _silent(self) -> EngineError:
@@ -169,7 +172,7 @@ class EngineProcess:
 
 def _opened(log: Path) -> BinaryIO:
     """A new log, for this user only. That of the start before is kept: it says why it ended."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    paths.make_dir(log.parent)
     if log.exists():
         log.replace(log.with_name(f"{log.name}.1"))
     return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")

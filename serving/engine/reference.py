@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,9 @@ class Reference:
             self.gaps,
             strict=True,
         )
-        if type(self.rounding) not in (int, float):
-            raise TypeError("a rounding that is no number")
+        # What is allowed for comes of it: neither infinity nor no number may.
+        if type(self.rounding) not in (int, float) or not 0 <= self.rounding < math.inf:
+            raise TypeError("a rounding that is no number of nats")
         n_greedy = self.n_greedy
         for ids, base, adapter, greedy, gaps in rows:
             if not len(ids) - 1 == len(base) == len(adapter) > 0:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lmft import paths
 from serving.watch.record import Record
 
 MAX_BYTES = 10_000_000
@@ -28,7 +29,7 @@ class RequestLog:
     """
 
     def __init__(self, file: Path, *, texts: bool) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        paths.make_dir(file.parent)
         self.texts = texts
         self._handler = _Rotating(
             file, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True

@@ -14,7 +14,7 @@ from lmft.dataset.encode import Encoder
 from lmft.paths import EMBEDDED_BASE
 from lmft.registry.adapters import get_adapter
 from tests.conftest import START_SECONDS, Gateway
-from tests.greedy import Greedy, greedy
+from tests.greedy import LOGPROBS, Greedy, greedy
 
 pytestmark = pytest.mark.engine
 
@@ -52,7 +52,7 @@ def test_the_adapter_and_the_base_answer_differently_and_each_the_same_again(
     client: openai.OpenAI, gateway: Gateway
 ) -> None:
     def ask(model: str) -> Greedy:
-        fields = {"prompt": PROMPT, "temperature": 0, "max_tokens": 24, "logprobs": 2}
+        fields = {"prompt": PROMPT, "temperature": 0, "max_tokens": 24, "logprobs": LOGPROBS}
         answer = client.completions.create(model=model, **fields)
         return greedy(answer.choices[0].model_dump())
 

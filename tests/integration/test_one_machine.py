@@ -21,7 +21,7 @@ from lmft.device.memory import held_bytes
 from lmft.device.records import Claim, Serving
 from lmft.device.registered import living
 from tests.conftest import ROOT, START_SECONDS, Gateway, free_port
-from tests.greedy import Greedy, greedy
+from tests.greedy import LOGPROBS, Greedy, greedy
 
 pytestmark = pytest.mark.engine
 
@@ -76,7 +76,7 @@ def traffic(gateway: Gateway) -> Iterator[Traffic]:
 
 
 def question(model: str) -> dict[str, object]:
-    prompt = {"prompt": "You open the", "temperature": 0, "max_tokens": 12, "logprobs": 2}
+    prompt = {"prompt": "You open the", "temperature": 0, "max_tokens": 12, "logprobs": LOGPROBS}
     return {"model": model, **prompt}
 
 

@@ -60,6 +60,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             if mode() == "refuses":
+                print("SomeError: no room", flush=True)
                 self.send(json.dumps({"error": {"message": "no room"}}), 500)
                 return
             if mode() != "answers":

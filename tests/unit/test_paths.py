@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from pathlib import Path
 
@@ -122,6 +123,30 @@ def test_the_data_directory_is_where_the_environment_says(monkeypatch, environme
 def test_the_home_of_nobody_is_a_name_like_any_other(monkeypatch):
     monkeypatch.setenv("LMFT_HOME", "~nobody-of-this-name/x")
     assert paths.home() == Path.cwd() / "~nobody-of-this-name" / "x"
+
+
+def mode(directory: Path) -> int:
+    return stat.S_IMODE(directory.stat().st_mode)
+
+
+def test_a_data_directory_that_lmft_makes_is_its_users_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMFT_HOME", str(tmp_path / "there" / "lmft"))
+    (usual := tmp_path / "usual").mkdir()
+    paths.make_dir(paths.runs_dir())
+    assert mode(paths.home()) == 0o700
+    assert mode(paths.home().parent) == mode(usual)
+    # Whoever opened it to others knows why.
+    paths.home().chmod(0o750)
+    paths.make_dir(paths.jobs_dir())
+    assert mode(paths.home()) == 0o750
+
+
+def test_a_folder_elsewhere_has_the_usual_mode(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMFT_HOME", str(tmp_path / "lmft"))
+    (usual := tmp_path / "usual").mkdir()
+    paths.make_dir(tmp_path / "books" / "compiled")
+    assert not paths.home().exists()
+    assert mode(tmp_path / "books") == mode(usual)
 
 
 def test_a_hash_is_of_the_whole_file(tmp_path):

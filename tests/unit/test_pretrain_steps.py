@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from jinja2 import Template
 from rich.console import Console
 
+from lmft import machine
 from lmft.errors import DivergedError, InputError, MachineError
 from lmft.pretrain import chat, keeping
 from lmft.pretrain.keeping import Reached
+from lmft.pretrain.loop import compiles
 from lmft.pretrain.measure import nats_per_byte, sample
 from lmft.pretrain.muon import Muon, orthogonal
 from lmft.pretrain.recipe import Shape, Training, Vocabulary
@@ -161,6 +163,25 @@ def test_micro_batches_change_nothing_but_memory(monkeypatch):
     for losses, weights in found[1:]:
         assert losses == pytest.approx(found[0][0], rel=1e-5)
         torch.testing.assert_close(weights, found[0][1], atol=1e-4, rtol=1e-3)
+
+
+def test_auto_compiles_long_trainings_where_bf16_is_fast(monkeypatch):
+    model = a_model()
+    n_parameters = sum(one.numel() for one in model.parameters())
+    long, short = (Training(tokens=tokens) for tokens in (2e13 / n_parameters, 1000))
+    for mixes in (True, False):
+        monkeypatch.setattr("lmft.pretrain.loop.mixes_bf16", lambda device, mixes=mixes: mixes)
+        assert compiles(long, model) is mixes
+        assert not compiles(short, model)
+        assert compiles(short.model_copy(update={"compile": True}), model)
+        assert not compiles(long.model_copy(update={"compile": False}), model)
+
+
+@pytest.mark.parametrize(("capability", "mixes"), [(7.5, False), (8.0, True), (9.0, True)])
+def test_a_gpu_older_than_ampere_has_no_bf16(monkeypatch, capability, mixes):
+    gpu = machine.Gpu("some GPU", 1 << 34, 1 << 34, capability)
+    monkeypatch.setattr(machine, "gpus", lambda: (gpu,))
+    assert machine.mixes_bf16("cuda") is mixes
 
 
 def test_gradients_that_are_no_numbers_change_nothing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,12 +12,15 @@ from lmft.errors import ProbeFailedError
 from lmft.registry.difference import mean_difference
 from serving.engine.probe import (
     EXACT_SHARE,
+    MOST_TIE_NATS,
     NEAR_TIE_NATS,
     TOLERATED_SHARE,
     ProbeResult,
     _agreement,
     _judge,
+    _judged,
 )
+from serving.engine.reference import Answers, Reference
 
 PASSING = ProbeResult(
     prompts=8,
@@ -105,6 +109,29 @@ def test_where_rounding_does_as_much_it_is_allowed_as_much_but_never_the_whole_e
     as_base = dataclasses.replace(PASSING, adapter_difference=PASSING.adapter_effect)
     with pytest.raises(ProbeFailedError, match=r"\(allowed: 0\.2500\)"):
         _judge("x", as_base, 1.0, rounding=9.0)
+
+
+def test_rounding_excuses_nothing_where_the_base_shows_that_it_is_not_the_reason():
+    """The GPT-BigCode of above, with a trainer that saw rounding do half as much."""
+    lacking = dataclasses.replace(PASSING, adapter_difference=PASSING.adapter_effect / 20)
+    with pytest.raises(ProbeFailedError, match=r"differ by 0\.0250 nats \(allowed: 0\.0100\)"):
+        _judge("x", lacking, 1e-6, rounding=PASSING.adapter_effect / 40)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "gap", "agrees"),
+    [(0.0, 0.15, False), (0.02, 0.15, True), (0.02, 0.25, False), (9.0, MOST_TIE_NATS, False)],
+)
+def test_what_the_trainer_saw_rounding_do_decides_what_is_a_tie(rounding, gap, agrees):
+    adapter = SimpleNamespace(id="ft:b:me:s:01234567")
+    trained = Answers([[-1.0, -1.0]], [[1, 2]])
+    reference = Reference([[7, 8, 9]], [[-2.0, -2.0]], trained, [[1.0, gap]], rounding)
+    served = Answers(trained.logprobs, [[1, 3]])
+    if agrees:
+        assert _judged(adapter, reference, 0.0, served).greedy_agreement == 1
+        return
+    with pytest.raises(ProbeFailedError, match="only 0% of its greedy answers agree"):
+        _judged(adapter, reference, 0.0, served)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,12 @@ def test_one_that_says_nothing_of_rounding_had_none(tmp_path: Path) -> None:
     written = {"rounding_nats": 0.01, "prompts": [PROMPT]}
     (tmp_path / "probe.json").write_text(json.dumps(written))
     assert Reference.read(tmp_path).rounding == 0.01
-    (tmp_path / "probe.json").write_text(json.dumps(written | {"rounding_nats": "much"}))
+
+
+@pytest.mark.parametrize("rounding", ["much", None, -0.1, math.inf, math.nan])
+def test_a_rounding_of_which_no_bound_can_come_is_refused(tmp_path: Path, rounding: Any) -> None:
+    written = {"rounding_nats": rounding, "prompts": [PROMPT]}
+    (tmp_path / "probe.json").write_text(json.dumps(written))
     with pytest.raises(ProbeFailedError, match="cannot be used"):
         Reference.read(tmp_path)
 

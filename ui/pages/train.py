@@ -6,7 +6,7 @@ machine show the same training, whoever started it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ class TrainPage:
         page = self._layout
         form = [page.job, *page.chosen.fields]
         blocks.load(self._arrive, None, page.all, **EVENT)
-        page.timer.tick(self._see, [page.job], page.all, **EVENT)
+        page.timer.tick(self._see, form, page.all, **EVENT)
         made = [
             zone.upload(self._dropped, [zone, *form], page.all, **EVENT)
             for zone in (page.drop, page.drop_folder, page.chosen.more)
@@ -77,8 +77,12 @@ class TrainPage:
                 view[part] = view[part] | value if part in view else value
             return view
 
-    async def _see(self, id: str, request: gr.Request) -> View:
-        return await self._look.at(self._tab(request, id))
+    async def _see(self, id: str, request: gr.Request, *values: Any) -> View:
+        """How it stands now. Of several changes at once Gradio may hand over an earlier one last,
+        so what is chosen is compared here too."""
+        tab = self._tab(request, id)
+        view = self._compared(tab, id, values)
+        return view | await self._look.at(tab)
 
     async def _dropped(
         self, dropped: list[str] | None, id: str, request: gr.Request, *values: Any
@@ -182,14 +186,17 @@ class TrainPage:
 
         Nothing is awaited: a later change must not be overtaken by an earlier one.
         """
-        page, tab = self._layout, self._tab(request, id)
+        return self._compared(self._tab(request, id), id, values) or self._layout.nothing()
+
+    def _compared(self, tab: Tab, id: str, values: Sequence[Any]) -> View:
+        """Whether it can start with what is chosen: said each time, however it was before, since
+        answers may overtake each other too."""
         job = tab.seen
         if job is None or job.id != id:
-            return page.nothing()
-        edited = page.is_edited(job, Form.of(values))
-        if not tab.differs("edited", edited):
-            return page.nothing()
-        return page.show_edited(job, edited=edited)
+            return {}
+        edited = self._layout.is_edited(job, Form.of(values))
+        tab.differs("edited", edited)
+        return self._layout.show_edited(job, edited=edited)
 
     def _tab(self, request: gr.Request, id: str = "") -> Tab:
         tab = self._tabs.of(session_of(request))

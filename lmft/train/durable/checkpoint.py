@@ -57,7 +57,7 @@ class Checkpoints:
         self._quarantine = quarantine
         self._job = job
         with paths.disk_errors(directory):
-            directory.mkdir(parents=True, exist_ok=True)
+            paths.make_dir(directory)
         # The lock is ours, so whoever wrote or removed these is dead.
         for left in directory.glob(".*"):
             shutil.rmtree(left, ignore_errors=True)

@@ -193,7 +193,7 @@ def _create(recipe: Recipe, job: JobKey, adapter_id: ids.AdapterId) -> Run:
     directory = paths.runs_dir() / adapter_id.directory
     with paths.disk_errors(directory):
         # It may be there, without a record: of one who died before there was anything to keep.
-        directory.mkdir(parents=True, exist_ok=True)
+        paths.make_dir(directory)
     lock = take_lock(directory)
     if (directory / RECORD_FILE).exists():
         os.close(lock)
