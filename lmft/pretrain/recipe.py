@@ -48,7 +48,7 @@ class Training(Section):
     last `decay_share`. The steps of the last `long_share` have blocks as long as the model has
     positions; those before have `block_tokens`, which costs less attention, and positions beyond
     them learn nothing meanwhile. `compile: auto` is
-    true where the training is long enough to earn the minute that compiling takes."""
+    true where bf16 is fast and the training long enough to earn the minute that it takes."""
 
     tokens: Number = Field(gt=0)
     block_tokens: int = Field(default=512, ge=32)

@@ -75,6 +75,10 @@ class ScriptedGateway:
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         await self._server.serve(sockets=[self._socket])
+        # On a busy machine some are still being answered when uvicorn's patience is over.
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0.1)
 
     def _routes(self) -> None:
         @self.app.get("/healthz")

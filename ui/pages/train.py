@@ -81,8 +81,9 @@ class TrainPage:
         """How it stands now. Of several changes at once Gradio may hand over an earlier one last,
         so what is chosen is compared here too."""
         tab = self._tab(request, id)
-        view = self._compared(tab, id, values)
-        return view | await self._look.at(tab)
+        self._compare(tab, id, values)
+        view = await self._look.at(tab)
+        return view | self._compared(tab, id)
 
     async def _dropped(
         self, dropped: list[str] | None, id: str, request: gr.Request, *values: Any
@@ -186,17 +187,21 @@ class TrainPage:
 
         Nothing is awaited: a later change must not be overtaken by an earlier one.
         """
-        return self._compared(self._tab(request, id), id, values) or self._layout.nothing()
+        tab = self._tab(request, id)
+        self._compare(tab, id, values)
+        return self._compared(tab, id) or self._layout.nothing()
 
-    def _compared(self, tab: Tab, id: str, values: Sequence[Any]) -> View:
+    def _compare(self, tab: Tab, id: str, values: Sequence[Any]) -> None:
+        if (job := tab.seen) is not None and job.id == id:
+            tab.differs("edited", self._layout.is_edited(job, Form.of(values)))
+
+    def _compared(self, tab: Tab, id: str) -> View:
         """Whether it can start with what is chosen: said each time, however it was before, since
         answers may overtake each other too."""
         job = tab.seen
         if job is None or job.id != id:
             return {}
-        edited = self._layout.is_edited(job, Form.of(values))
-        tab.differs("edited", edited)
-        return self._layout.show_edited(job, edited=edited)
+        return self._layout.show_edited(job, edited=tab.shows("edited", True))
 
     def _tab(self, request: gr.Request, id: str = "") -> Tab:
         tab = self._tabs.of(session_of(request))
