@@ -15,3 +15,9 @@ window.addEventListener("storage", (event) => {
   const warning = document.getElementById("other-tab");
   if (warning && event.key === "lmft-story") warning.hidden = false;
 });
+
+// Once the server is gone Gradio hands over no event, and loads the page anew when it is back: what
+// is typed until then must be there again.
+document.addEventListener("input", (event) => {
+  if (event.target.closest?.("#play-box")) localStorage.setItem("lmft-unsent", event.target.value);
+});

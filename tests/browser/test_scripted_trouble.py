@@ -164,6 +164,35 @@ def test_the_page_waits_for_the_engine_and_goes_on_by_itself(
     expect(story(page)).to_have_text(OPENING)
 
 
+def test_what_is_typed_while_the_server_is_gone_stays(open_page: OpenPage) -> None:
+    """Once Gradio has noticed, it hands over no event."""
+    first = ScriptedGateway()
+    first.start()
+    try:
+        page = open_page(first.url)
+        arrive_at_play(page)
+        send(page, "open the door")
+        expect_steps(page, 1)
+    finally:
+        first.stop()
+    send(page, "is anyone")
+    lost = page.get_by_text("Connection to the server was lost")
+    expect(lost).to_be_visible()
+    box(page).fill("is anyone there")
+    second = ScriptedGateway(first.port)
+    second.start()
+    try:
+        expect(lost).to_have_count(0)
+        expect(box(page)).to_have_value("is anyone there")
+        box(page).press("Enter")
+        expect_steps(page, 2)
+        page.reload()
+        expect_steps(page, 2)
+        expect(box(page)).to_have_value("")
+    finally:
+        second.stop()
+
+
 def test_the_server_may_go_and_come_back(open_page: OpenPage) -> None:
     first = ScriptedGateway()
     first.start()

@@ -9,7 +9,7 @@ import gradio as gr
 from ui import render, text
 from ui.client import Gateway
 from ui.models import choices
-from ui.pages.play_view import PlayLayout
+from ui.pages.play_view import FIND_UNSENT, KEEP_UNSENT, PlayLayout
 from ui.pages.turn import Desk, Intent, turn_handler
 from ui.pages.wiring import EVENT, FORGET_MODEL, View, look, session_of
 from ui.running import Running, Stories
@@ -42,11 +42,12 @@ class PlayPage:
 
     def _wire(self, blocks: gr.Blocks) -> None:
         page = self._layout
-        arriving = blocks.load(self._arrive, [page.saved, page.typed], page.all, **EVENT)
+        arriving = blocks.load(
+            self._arrive, [page.saved, page.unsent], page.all, js=FIND_UNSENT, **EVENT
+        )
         arriving.then(None, None, None, js=FORGET_MODEL, **EVENT)
-        # In the browser alone, so that even with the server gone no typed word is lost: when it
-        # is back, Gradio loads the page anew.
-        page.box.change(None, [page.box], [page.typed], js="(words) => [[words]]", **EVENT)
+        # What is typed is kept as it is typed (keys.js); this forgets what was sent.
+        page.box.change(None, [page.box], None, js=KEEP_UNSENT, **EVENT)
         seeing = [page.saved, page.model]
         page.timer.tick(self._see, seeing, page.all, **EVENT)
         page.refresh.click(self._see, seeing, page.all, **EVENT)
@@ -76,7 +77,7 @@ class PlayPage:
             button.click(self._changing(change), [page.saved], page.all, **IN_ORDER)
         page.begin.click(self._begin, [page.saved, page.opening], page.all, **IN_ORDER)
 
-    async def _arrive(self, saved: object, typed: object, request: gr.Request) -> View:
+    async def _arrive(self, saved: object, unsent: str | None, request: gr.Request) -> View:
         """The page opens, or is reloaded: bring back the story and what was left unanswered."""
         page = self._layout
         story = self._stories.put(session_of(request), from_json(saved))
@@ -84,8 +85,7 @@ class PlayPage:
         view = page.show(story) | await self._look(saved, asked, session_of(request), anew=True)
         if story.draft:
             view[page.mode] = gr.update(value=story.draft.mode, visible=not story.speakers)
-        unsent = typed[0] if isinstance(typed, list) and typed else ""
-        words = str(unsent) or (story.draft.text if story.draft else "")
+        words = unsent or (story.draft.text if story.draft else "")
         # Beside its label, which the narrator just gave it.
         view[page.box] = view.get(page.box, gr.update()) | {"value": words}
         return view

@@ -17,6 +17,9 @@ from ui.telling import Telling
 # Fixed, or every restart of the server would make the stored stories unreadable. It hides
 # nothing: the story is the visitor's, in the visitor's own browser.
 STORAGE = {"secret": "lmft-play"}
+# Words that wait in the box; keys.js writes them down too.
+FIND_UNSENT = """(saved) => [saved, localStorage.getItem("lmft-unsent") ?? ""]"""
+KEEP_UNSENT = """(words) => { localStorage.setItem("lmft-unsent", words ?? ""); }"""
 # What the slider of tokens spans.
 LENGTHS = (8, 512)
 
@@ -26,8 +29,8 @@ class PlayLayout:
 
     def __init__(self) -> None:
         self.saved = gr.BrowserState(None, storage_key="lmft-story", **STORAGE)
-        # In a list, because Gradio's BrowserState does not write an empty value down.
-        self.typed = gr.BrowserState([""], storage_key="lmft-typed", **STORAGE)
+        # No BrowserState: the words are kept where no event of Gradio's comes, too.
+        self.unsent = gr.Textbox(visible="hidden", label="unsent")
         self.timer = gr.Timer(POLL_S, active=False)
         gr.HTML(render.heading(text.PLAY))
         with gr.Row(elem_classes="bar"):

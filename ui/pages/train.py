@@ -6,7 +6,7 @@ machine show the same training, whoever started it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ class TrainPage:
         page = self._layout
         form = [page.job, *page.chosen.fields]
         blocks.load(self._arrive, None, page.all, **EVENT)
-        page.timer.tick(self._see, form, page.all, **EVENT)
+        page.timer.tick(self._see, [page.job], page.all, **EVENT)
         made = [
             zone.upload(self._dropped, [zone, *form], page.all, **EVENT)
             for zone in (page.drop, page.drop_folder, page.chosen.more)
@@ -54,7 +54,10 @@ class TrainPage:
             event.then(None, [page.job], None, js=ADDRESS, **EVENT)
         # Not `input`: of a text box it comes with a key that makes a letter, and with no other.
         changes = [part.change for part in page.chosen.fields]
-        gr.on(changes, self._edited, form, page.all, trigger_mode="always_last", **EVENT)
+        edited = gr.on(changes, self._edited, form, page.all, trigger_mode="always_last", **EVENT)
+        # Of several changes at once Gradio may hand over an earlier one last: so once more, with
+        # what stands there when each has been answered.
+        edited.then(self._edited, form, page.all, **EVENT)
         page.pause.click(self._pause, [page.job], page.all, **EVENT)
         page.stop.click(self._ask, [page.job], page.all, **EVENT)
         page.stop_yes.click(self._end, [page.job], page.all, **EVENT)
@@ -77,13 +80,8 @@ class TrainPage:
                 view[part] = view[part] | value if part in view else value
             return view
 
-    async def _see(self, id: str, request: gr.Request, *values: Any) -> View:
-        """How it stands now. Of several changes at once Gradio may hand over an earlier one last,
-        so what is chosen is compared here too."""
-        tab = self._tab(request, id)
-        self._compare(tab, id, values)
-        view = await self._look.at(tab)
-        return view | self._compared(tab, id)
+    async def _see(self, id: str, request: gr.Request) -> View:
+        return await self._look.at(self._tab(request, id))
 
     async def _dropped(
         self, dropped: list[str] | None, id: str, request: gr.Request, *values: Any
@@ -185,23 +183,16 @@ class TrainPage:
     async def _edited(self, id: str, request: gr.Request, *values: Any) -> View:
         """Settings differ from those of the plan: it must be made anew before it can start.
 
-        Nothing is awaited: a later change must not be overtaken by an earlier one.
+        Nothing is awaited: a later change must not be overtaken by an earlier one. Said each time,
+        however it was before, since answers may overtake each other too.
         """
-        tab = self._tab(request, id)
-        self._compare(tab, id, values)
-        return self._compared(tab, id) or self._layout.nothing()
-
-    def _compare(self, tab: Tab, id: str, values: Sequence[Any]) -> None:
-        if (job := tab.seen) is not None and job.id == id:
-            tab.differs("edited", self._layout.is_edited(job, Form.of(values)))
-
-    def _compared(self, tab: Tab, id: str) -> View:
-        """Whether it can start with what is chosen: said each time, however it was before, since
-        answers may overtake each other too."""
+        page, tab = self._layout, self._tab(request, id)
         job = tab.seen
         if job is None or job.id != id:
-            return {}
-        return self._layout.show_edited(job, edited=tab.shows("edited", True))
+            return page.nothing()
+        edited = page.is_edited(job, Form.of(values))
+        tab.differs("edited", edited)
+        return page.show_edited(job, edited=edited)
 
     def _tab(self, request: gr.Request, id: str = "") -> Tab:
         tab = self._tabs.of(session_of(request))
