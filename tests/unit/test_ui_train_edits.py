@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import astuple, replace
 from types import SimpleNamespace
 from typing import Any
@@ -16,27 +18,30 @@ from ui.training.form import Form, form_of
 __all__ = ["_server", "server"]
 
 
+@asynccontextmanager
+async def arrived(server: ScriptedGateway) -> AsyncIterator[tuple[TrainPage, str, Any]]:
+    """The page, the plan that it shows, and a request of the tab that does."""
+    id = server.training.add(HELD)
+    server.training.validated(id)
+    async with gateway(server) as client:
+        with gr.Blocks() as blocks:
+            page = TrainPage(blocks, client)
+        request = SimpleNamespace(session_hash="a", query_params={"job": id})
+        assert (await page._arrive(request))[page._layout.start]["interactive"]
+        yield page, id, request
+
+
 def test_each_change_is_answered_whatever_was_said_before(server: ScriptedGateway) -> None:
     """Gradio does not hold back a second change while the first is being sent; so the page asks
     again after each, and must be told even what it should know."""
-    id = server.training.add(HELD)
-    server.training.validated(id)
 
     async def test() -> None:
-        async with gateway(server) as client:
-            with gr.Blocks() as blocks:
-                page = TrainPage(blocks, client)
+        async with arrived(server) as (page, id, request):
             start = page._layout.start
-            request: Any = SimpleNamespace(session_hash="a", query_params={"job": id})
-            assert (await page._arrive(request))[start]["interactive"]
             whole = form_of(await page._look.job(id))
             half = replace(whole, epochs="1")
-
-            def values(form: Form) -> list[Any]:
-                return list(astuple(form))
-
             for form in (replace(whole, name="another"), whole, half, whole, whole):
-                view = await page._edited(id, request, *values(form))
+                view = await page._edited(id, request, *astuple(form))
                 assert view[start]["interactive"] == (form == whole)
                 # A look between two changes takes nothing back.
                 seen = await page._see(id, request)
@@ -46,15 +51,8 @@ def test_each_change_is_answered_whatever_was_said_before(server: ScriptedGatewa
 
 
 def test_what_is_chosen_for_another_job_is_not_compared(server: ScriptedGateway) -> None:
-    id = server.training.add(HELD)
-    server.training.validated(id)
-
     async def test() -> None:
-        async with gateway(server) as client:
-            with gr.Blocks() as blocks:
-                page = TrainPage(blocks, client)
-            request: Any = SimpleNamespace(session_hash="a", query_params={"job": id})
-            await page._arrive(request)
+        async with arrived(server) as (page, _, request):
             old = astuple(Form(name="old"))
             assert page._layout.start not in await page._edited("ftjob-old", request, *old)
 
