@@ -6,7 +6,8 @@ import os
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -16,6 +17,7 @@ from lmft.errors import NotFoundError, RecipeError
 
 # ValueError: bytes that are not UTF-8, a date in month 13. RecursionError: brackets without end.
 _YAML_FAULTS = (yaml.YAMLError, ValueError, RecursionError)
+_TEXT, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
 # A fault stays a line, whatever the value is.
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxstring = 2, 60
@@ -65,10 +67,10 @@ def find(name: str, shipped_in: Path) -> Path:
     raise NotFoundError(f"No recipe {name}.", f"Give a .yaml file or one of: {names}.")
 
 
-def read_tree(path: Path, example: str) -> dict[str, Any]:
+def read_tree(path: Path, model: type[Section], example: str) -> dict[str, Any]:
     """The keys of a file. Raises RecipeError, with `example` to compare with."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = _loaded(path.read_text(encoding="utf-8"), model)
     except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error.strerror}.", "Check the file.") from error
     except _YAML_FAULTS as error:
@@ -82,10 +84,10 @@ def read_tree(path: Path, example: str) -> dict[str, Any]:
     return tree
 
 
-def override(tree: dict[str, Any], overrides: Sequence[str]) -> None:
+def override(tree: dict[str, Any], overrides: Sequence[str], model: type[Section]) -> None:
     """Apply each `key.sub=value`. Raises RecipeError."""
     for one in overrides:
-        _apply(tree, one)
+        _apply(tree, one, model)
 
 
 def validated(model: type[Model], tree: dict[str, Any], where: str, example: str) -> Model:
@@ -117,7 +119,56 @@ def _fault(detail: Any) -> str:
     return f"`{key}`: {message} (is {_BRIEF.repr(detail['input'])})"
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
+def _loaded(written: str, kind: Any) -> Any:
+    """YAML, with the scalars of keys that hold text as they were written.
+
+    YAML would make a number of the adapter 01234567, and `false` of a speaker called No.
+
+    Args:
+        kind: the type that the whole is to have: a Section, or that of one key.
+
+    Raises:
+        one of _YAML_FAULTS.
+    """
+    loader = yaml.SafeLoader(written)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _keep_text(node, kind)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _keep_text(node: yaml.Node, kind: Any) -> None:
+    """No deeper than `kind` goes: aliases of aliases can make a few lines a tree without end."""
+    if isinstance(node, yaml.ScalarNode):
+        if str in _members(kind) and node.tag != _NULL:
+            node.tag = _TEXT
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if (of_key := _kind_of(kind, key.value)) is not None:
+                _keep_text(value, of_key)
+    elif isinstance(node, yaml.SequenceNode) and get_origin(kind) is tuple:
+        for item in node.value:
+            _keep_text(item, get_args(kind)[0])
+
+
+def _kind_of(kind: Any, key: Any) -> Any:
+    """The type of a key of a section; None where there is none."""
+    for member in _members(kind):
+        if isinstance(member, type) and issubclass(member, BaseModel):
+            field = member.model_fields.get(str(key))
+            return field.annotation if field else None
+    return None
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _apply(tree: dict[str, Any], override: str, model: type[Section]) -> None:
     key, sign, value = override.partition("=")
     if not sign or not key.strip():
         raise RecipeError(
@@ -125,7 +176,9 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         )
     *parents, leaf = key.strip().split(".")
     node = tree
+    kind: Any = model
     for parent in parents:
+        kind = _kind_of(kind, parent)
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
             raise RecipeError(
@@ -134,6 +187,6 @@ def _apply(tree: dict[str, Any], override: str) -> None:
             )
         node = child
     try:
-        node[leaf] = yaml.safe_load(value)
+        node[leaf] = _loaded(value, _kind_of(kind, leaf))
     except _YAML_FAULTS as error:
         raise RecipeError(f"--set {override}: the value is not valid YAML.", "Quote it.") from error

@@ -68,7 +68,7 @@ def owned(folder: Path, recipe: Pretraining) -> Iterator[None]:
 
 
 def _require_same(recipe: Pretraining, file: Path, folder: Path) -> None:
-    before = recipe_file.read_tree(file, str(file))
+    before = recipe_file.read_tree(file, Pretraining, str(file))
     if _lasting(before) != _lasting(recipe.tree()):
         raise InputError(
             f"{folder} holds the run of another recipe (see {file}).",

@@ -135,8 +135,8 @@ def load_pretraining(
     Raises:
         RecipeError: every fault at once, each with its key; NotFoundError: no such text.
     """
-    tree = recipe_file.read_tree(path, EXAMPLE)
-    recipe_file.override(tree, overrides)
+    tree = recipe_file.read_tree(path, Pretraining, EXAMPLE)
+    recipe_file.override(tree, overrides, Pretraining)
     if data is not None:
         tree["data"] = str(data.resolve())
     elif isinstance(tree.get("data"), str):

@@ -124,7 +124,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), data: Path | None = N
     Raises:
         RecipeError: every fault at once, each with its key.
     """
-    tree = recipe_file.read_tree(path, _EXAMPLE)
+    tree = recipe_file.read_tree(path, Recipe, _EXAMPLE)
     if data is not None:
         tree["data"] = str(data.resolve())
         tree.pop("heldout", None)
@@ -135,7 +135,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), data: Path | None = N
         if isinstance(tree.get(key), str):
             # An absolute path stays what it is.
             tree[key] = str((path.parent / paths.expanded(tree[key])).resolve())
-    recipe_file.override(tree, overrides)
+    recipe_file.override(tree, overrides, Recipe)
     for key in ("data", "heldout"):
         if isinstance(tree.get(key), str):
             # What an override says is relative to where the person is, who may be elsewhere when

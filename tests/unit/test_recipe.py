@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from lmft.errors import NotFoundError, RecipeError
+from lmft.format.contract import Speakers
 from lmft.paths import recipes_dir
 from lmft.train.recipe import CorpusChoices, Recipe, dump_recipe, find_recipe, load_recipe
 
@@ -118,6 +121,35 @@ def test_a_number_is_a_number_however_it_is_written(load, text):
     assert load(SMALL + f"training: {{learning_rate: {text}}}").training.learning_rate == 2e-4
 
 
+@given(
+    st.text("0123456789abcdef", min_size=8, max_size=8) | st.from_regex(r"[0-7]{8}", fullmatch=True)
+)
+@example("87141537")
+@example("01234567")
+def test_an_adapters_key_stays_as_it_is_written(tmp_path_factory, key):
+    file = tmp_path_factory.getbasetemp() / "key.yaml"
+    file.write_text(SMALL + f"continue_from: {key}\n")
+    assert load_recipe(file).continue_from == key
+    file.write_text(SMALL)
+    assert load_recipe(file, (f"continue_from={key}",)).continue_from == key
+
+
+def test_text_stays_text_whatever_yaml_would_make_of_it(load):
+    recipe = load(
+        "name: 2024\ndata: 2024-11-22\nformat: {kind: chat, speakers: {user: No, assistant: 007}}",
+        "corpus.model_plays=On",
+        "format.speakers.user=Yes",
+        "format.opening=",
+        "training.seed=7",
+        "corpus.skip_bad=yes",
+    )
+    assert (recipe.name, Path(recipe.data).name) == ("2024", "2024-11-22")
+    assert recipe.format.speakers == Speakers(user="Yes", assistant="007")
+    assert recipe.corpus == CorpusChoices(model_plays="On", skip_bad=True)
+    assert (recipe.format.opening, recipe.training.seed) == (None, 7)
+    assert load(SMALL, "continue_from=null").continue_from is None
+
+
 def test_auto_is_a_legal_value(load):
     recipe = load(SMALL + "quantization: auto\ntraining: {block_tokens: auto, batch_blocks: 3}")
     assert recipe.quantization == "auto"
@@ -154,7 +186,7 @@ def test_what_belonged_to_the_recipes_own_text_goes_with_it(tmp_path):
         ("lora: {rank: 0}", "`lora.rank`: input should be greater than or equal to 1 (is 0)"),
         ("lora: {dropout: 1}", "`lora.dropout`: "),
         ("corpus: {kind: poem}", "`corpus.kind`: "),
-        ("corpus: {model_plays: 7}", "`corpus.model_plays`: "),
+        ("corpus: {model_plays: [7]}", "`corpus.model_plays`: "),
         ("corpus: {heldout_share: 0.2}", "`corpus.heldout_share` is not a recipe key"),
         ("heldout_share: 0.9", "`heldout_share`: "),
         ("training: {block_tokens: many}", "`training.block_tokens`: must be `auto` or a whole"),
@@ -200,7 +232,7 @@ def test_a_fault_in_a_huge_value_is_still_a_line(load):
         ("name: tale\ndata: a: b\n", "not valid YAML at line 2"),
         ("name: [\n\n", "not valid YAML at line 3"),
         ("name: tale\n\tdata: x", "not valid YAML at line 2"),
-        ("name: 2026-13-45", "not valid YAML"),
+        ("lora: 2026-13-45", "not valid YAML"),
         ("name: " + "[" * 5_000, "not valid YAML"),
         ("name: \x00", "not valid YAML"),
         ("", "is not a recipe (no keys)"),

@@ -13,7 +13,7 @@ from ui.merge import merge
 from ui.models import choices
 from ui.pages.compare_view import CompareLayout
 from ui.pages.seeds import any_seed, read_seed
-from ui.pages.wiring import EVENT, FORGET_MODEL, View, look, session_of
+from ui.pages.wiring import EVENT, FORGET_MODEL, STREAM, View, look, session_of
 from ui.running import Running
 from ui.telling import Telling
 
@@ -42,7 +42,7 @@ class ComparePage:
             self._run,
             [page.prompt, *chosen, page.seed, page.temperature, page.length],
             [page.notice, page.status, *page.columns, page.seed, page.run, page.stop],
-            **EVENT,
+            **STREAM,
         )
         page.stop.click(self._stop, None, None, **EVENT)
         # Gradio itself notices a closed tab only when the generator yields, and one that waits

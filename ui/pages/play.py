@@ -11,19 +11,10 @@ from ui.client import Gateway
 from ui.models import choices
 from ui.pages.play_view import FIND_UNSENT, KEEP_UNSENT, PlayLayout
 from ui.pages.turn import Desk, Intent, turn_handler
-from ui.pages.wiring import EVENT, FORGET_MODEL, View, look, session_of
+from ui.pages.wiring import EVENT, FORGET_MODEL, STREAM, View, look, session_of
 from ui.running import Running, Stories
 from ui.saved import from_json
 from ui.story import Story
-
-# Every click of a quick series counts, and their results arrive in the order of the clicks; left
-# alone, Gradio drops clicks, or lets a later result be overtaken by an earlier one.
-IN_ORDER = {
-    **EVENT,
-    "trigger_mode": "multiple",
-    "concurrency_id": "story",
-    "concurrency_limit": 1,
-}
 
 
 class PlayPage:
@@ -62,20 +53,25 @@ class PlayPage:
             Intent.CONTINUE: [page.go_on.click],
             Intent.RETRY: [page.retry.click],
         }.items():
-            told = gr.on(triggers, turn_handler(intent, desk), asking, page.all, **EVENT)
+            told = gr.on(triggers, turn_handler(intent, desk), asking, page.all, **STREAM)
             told.then(self._give_back, [page.saved, page.box], [page.box, page.mode], **EVENT)
         page.stop.click(self._stop, None, None, **EVENT)
         # Gradio itself notices a closed tab only when the generator yields, and one that waits
         # for a model to load does not.
         blocks.unload(self._leave)
+        # Every click of a quick series counts. Answers may overtake each other: so those of the
+        # clicks show nothing, and what stands is then asked for by one request at a time.
         for button, change in {
             page.undo: Story.undo,
             page.redo: Story.redo,
             page.earlier: lambda story: story.choose(-1),
             page.later: lambda story: story.choose(+1),
         }.items():
-            button.click(self._changing(change), [page.saved], page.all, **IN_ORDER)
-        page.begin.click(self._begin, [page.saved, page.opening], page.all, **IN_ORDER)
+            clicked = button.click(
+                self._changing(change), [page.saved], None, trigger_mode="multiple", **EVENT
+            )
+            clicked.then(self._show, [page.saved], page.all, trigger_mode="always_last", **EVENT)
+        page.begin.click(self._begin, [page.saved, page.opening], page.all, **EVENT)
 
     async def _arrive(self, saved: object, unsent: str | None, request: gr.Request) -> View:
         """The page opens, or is reloaded: bring back the story and what was left unanswered."""
@@ -128,24 +124,28 @@ class PlayPage:
         view[page.model] = gr.update(choices=choices(seen.models), value=model.id)
         return view
 
-    def _changing(self, change: Callable[[Story], Story]) -> Callable[..., Awaitable[View]]:
+    def _changing(self, change: Callable[[Story], Story]) -> Callable[..., Awaitable[None]]:
         """A handler for a button that changes the story without asking the server."""
 
-        async def handler(saved: object, request: gr.Request) -> View:
-            return self._change(saved, session_of(request), change)
+        async def handler(saved: object, request: gr.Request) -> None:
+            session = session_of(request)
+            # If busy, the click was on its way when the answer began: it meant another state.
+            if not self._running.is_busy(session):
+                self._stories.put(session, change(self._stories.get(session, saved)))
 
         return handler
 
-    async def _begin(self, saved: object, opening: str, request: gr.Request) -> View:
-        view = self._change(saved, session_of(request), lambda story: story.anew(opening or ""))
-        return view | {self._layout.new_story: gr.update(open=False)}
-
-    def _change(self, saved: object, session: str, change: Callable[[Story], Story]) -> View:
+    async def _show(self, saved: object, request: gr.Request) -> View:
+        session = session_of(request)
         if self._running.is_busy(session):
-            # The click was on its way when the answer began: it meant another state of things.
             return {self._layout.notice: gr.skip()}
-        story = self._stories.put(session, change(self._stories.get(session, saved)))
-        return self._layout.show(story) | {self._layout.notice: ""}
+        return self._layout.show(self._stories.get(session, saved)) | {self._layout.notice: ""}
+
+    async def _begin(self, saved: object, opening: str, request: gr.Request) -> View:
+        session = session_of(request)
+        if not self._running.is_busy(session):
+            self._stories.put(session, self._stories.get(session, saved).anew(opening or ""))
+        return await self._show(saved, request) | {self._layout.new_story: gr.update(open=False)}
 
     async def _stop(self, request: gr.Request) -> None:
         self._running.stop(session_of(request))
