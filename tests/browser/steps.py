@@ -66,9 +66,23 @@ def expect_column(page: Page, side: str, state: str) -> None:
     expect(column(page, side)).to_have_attribute("data-state", state)
 
 
+# Resolves when the page has not changed for 0.2 s.
+_AT_REST = """() => new Promise((rest) => {
+  const watch = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(end, 200); });
+  const end = () => { watch.disconnect(); rest(); };
+  let timer = setTimeout(end, 200);
+  watch.observe(document.body, { subtree: true, childList: true, attributes: true });
+})"""
+
+
 def unfold(page: Page, name: str) -> None:
-    """An accordion; its arrow is part of its name."""
+    """An accordion; its arrow is part of its name.
+
+    Gradio makes its fields only now, and once more with their values: what is typed into one
+    between the two, within milliseconds, would be gone.
+    """
     page.get_by_role("button", name=re.compile(f"^{re.escape(name)}")).click()
+    page.evaluate(_AT_REST)
 
 
 def arrive_at_train(page: Page) -> None:
