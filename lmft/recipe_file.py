@@ -17,7 +17,9 @@ from lmft.errors import NotFoundError, RecipeError
 
 # ValueError: bytes that are not UTF-8, a date in month 13. RecursionError: brackets without end.
 _YAML_FAULTS = (yaml.YAMLError, ValueError, RecursionError)
-_TEXT, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
+_TAG = "tag:yaml.org,2002:"
+# What YAML takes a word for that is meant as text: 01234567, 12.5, No, 2026-11-22.
+_NOT_TEXT = {_TAG + other for other in ("int", "float", "bool", "timestamp")}
 # A fault stays a line, whatever the value is.
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxstring = 2, 60
@@ -144,8 +146,8 @@ def _loaded(written: str, kind: Any) -> Any:
 def _keep_text(node: yaml.Node, kind: Any) -> None:
     """No deeper than `kind` goes: aliases of aliases can make a few lines a tree without end."""
     if isinstance(node, yaml.ScalarNode):
-        if str in _members(kind) and node.tag != _NULL:
-            node.tag = _TEXT
+        if str in _members(kind) and node.tag in _NOT_TEXT:
+            node.tag = _TAG + "str"
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if (of_key := _kind_of(kind, key.value)) is not None:

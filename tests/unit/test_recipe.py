@@ -136,7 +136,8 @@ def test_an_adapters_key_stays_as_it_is_written(tmp_path_factory, key):
 
 def test_text_stays_text_whatever_yaml_would_make_of_it(load):
     recipe = load(
-        "name: 2024\ndata: 2024-11-22\nformat: {kind: chat, speakers: {user: No, assistant: 007}}",
+        "name: 2024\ndata: 2024-11-22\nbase: 12.50\n"
+        "format: {kind: chat, speakers: {user: No, assistant: 007}}",
         "corpus.model_plays=On",
         "format.speakers.user=Yes",
         "format.opening=",
@@ -144,6 +145,7 @@ def test_text_stays_text_whatever_yaml_would_make_of_it(load):
         "corpus.skip_bad=yes",
     )
     assert (recipe.name, Path(recipe.data).name) == ("2024", "2024-11-22")
+    assert recipe.base == "12.50"
     assert recipe.format.speakers == Speakers(user="Yes", assistant="007")
     assert recipe.corpus == CorpusChoices(model_plays="On", skip_bad=True)
     assert (recipe.format.opening, recipe.training.seed) == (None, 7)
