@@ -72,6 +72,24 @@ def test_the_pages_are_no_api_and_keep_nothing() -> None:
     run(test())
 
 
+def test_only_what_answers_more_than_once_is_queued() -> None:
+    """The queue may keep an answer back (ui/pages/wiring.py); without it only the first comes."""
+
+    async def test() -> None:
+        async with visitor(app()) as client:
+            events = (await client.get("/config")).json()["dependencies"]
+            answering = [
+                event
+                for event in events
+                if event["backend_fn"] and event["targets"] != [[None, "unload"]]
+            ]
+            queued = {event["id"] for event in answering if event["queue"]}
+            assert queued == {event["id"] for event in answering if event["types"]["generator"]}
+            assert queued
+
+    run(test())
+
+
 def test_the_api_key_is_asked_for_and_not_given_away() -> None:
     async def test() -> None:
         async with visitor(app(api_key="open sesame")) as client:

@@ -22,7 +22,7 @@ from ui.pages.dropping import pass_on, refused_in_words
 from ui.pages.tabs import Tab, Tabs
 from ui.pages.train_look import Look, said
 from ui.pages.train_view import ADDRESS, TrainLayout
-from ui.pages.wiring import EVENT, View, session_of
+from ui.pages.wiring import EVENT, STREAM, View, session_of
 from ui.training.client import Preset
 from ui.training.form import Form, name_from, once
 
@@ -45,7 +45,7 @@ class TrainPage:
         blocks.load(self._arrive, None, page.all, **EVENT)
         page.timer.tick(self._see, [page.job], page.all, **EVENT)
         made = [
-            zone.upload(self._dropped, [zone, *form], page.all, **EVENT)
+            zone.upload(self._dropped, [zone, *form], page.all, **STREAM)
             for zone in (page.drop, page.drop_folder, page.chosen.more)
         ]
         made.append(page.chosen.replan.click(self._replan, form, page.all, **EVENT))
