@@ -47,9 +47,7 @@ async def mixed_difference(
                 _write_twin(adapter.path, directory / name, factor=-1 / number)
                 await client.load_adapter(name, directory / name)
                 models.append((name, await ask(client, name, ids, n_greedy)))
-            together = await asyncio.gather(
-                *(ask(client, name, ids, n_greedy) for name, _ in models)
-            )
+            together = await _together(client, [name for name, _ in models], ids, n_greedy)
         finally:
             # Also the one whose loading broke off: the engine may have got so far. One that stayed
             # would be in the way of the next try, which gives it the same name.
@@ -60,6 +58,24 @@ async def mixed_difference(
         mean_difference(answers.logprobs, solo.logprobs)
         for answers, (_, solo) in zip(together, models, strict=True)
     )
+
+
+async def _together(
+    client: EngineClient, names: list[str], ids: list[list[int]], n_greedy: int
+) -> list[Answers]:
+    """Prompt by prompt of all models: several prompts of one may fill a step of the engine, and
+    would then be answered as they were alone."""
+    asked = [(name, prompt) for prompt in ids for name in names]
+    answers = await asyncio.gather(
+        *(ask(client, name, [prompt], n_greedy) for name, prompt in asked)
+    )
+    return [
+        Answers(
+            [answer.logprobs[0] for answer in answers[number :: len(names)]],
+            [answer.greedy[0] for answer in answers[number :: len(names)]],
+        )
+        for number in range(len(names))
+    ]
 
 
 def _write_twin(source: Path, target: Path, factor: float) -> None:

@@ -27,6 +27,7 @@ class Engine:
 
     def __init__(self, *failing: str) -> None:
         self.loaded: set[str] = set()
+        self.asked: list[tuple[str, list[list[int]]]] = []
         self._failing = set(failing)
 
     def _fail(self, call: str) -> None:
@@ -49,8 +50,10 @@ class Engine:
 
     async def json(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
         self._fail(f"ask {body['model']}")
+        self.asked.append((body["model"], body["prompt"]))
         scored = [None, {"2": {"logprob": -1.0}}]
-        return {"choices": [{"index": 0, "token_ids": [5], "prompt_logprobs": scored}]}
+        choice = {"token_ids": [5], "prompt_logprobs": scored}
+        return {"choices": [{"index": n, **choice} for n in range(len(body["prompt"]))]}
 
 
 @pytest.fixture(autouse=True)
@@ -60,13 +63,25 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "temporary"
 
 
-def ask(engine: Engine, tmp_path: Path) -> float:
+def ask(engine: Engine, tmp_path: Path, prompts: int = 1) -> float:
     adapter = tmp_path / "adapter"
     adapter.mkdir(exist_ok=True)
     save_file({"x.lora_B.weight": np.ones((2, 2))}, adapter / "adapter_model.safetensors")
     (adapter / "adapter_config.json").write_text("{}")
-    given: Any = (engine, SimpleNamespace(path=adapter), ("base", SAME), ("own", SAME))
-    return asyncio.run(mixed_difference(*given, ids=[[1, 2]], twins=2))
+    same = Answers(SAME.logprobs * prompts, SAME.greedy * prompts)
+    given: Any = (engine, SimpleNamespace(path=adapter), ("base", same), ("own", same))
+    return asyncio.run(mixed_difference(*given, ids=[[1, 2]] * prompts, twins=2))
+
+
+def test_no_request_has_a_step_of_the_engine_for_itself(tmp_path: Path) -> None:
+    """Eight prompts of one model filled vLLM's 512 tokens: nothing was mixed, all looked well."""
+    engine = Engine()
+    assert ask(engine, tmp_path, prompts=3) == 0
+    alone, together = engine.asked[:2], engine.asked[2:]
+    assert [len(prompts) for _, prompts in alone] == [3, 3]
+    assert [len(prompts) for _, prompts in together] == [1] * 12
+    names = [name for name, _ in together]
+    assert all(set(names[at : at + 4]) == set(names) for at in (0, 4, 8))
 
 
 def test_nothing_of_it_stays(tmp_path: Path, temporary: Path) -> None:
