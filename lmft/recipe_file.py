@@ -122,7 +122,7 @@ def _fault(detail: Any) -> str:
 
 
 def _loaded(written: str, kind: Any) -> Any:
-    """YAML, with the scalars of keys that hold text as they were written.
+    """YAML, with the scalars of keys that hold text as they were written (but null, which is none).
 
     YAML would make a number of the adapter 01234567, and `false` of a speaker called No.
 
@@ -137,24 +137,30 @@ def _loaded(written: str, kind: Any) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _keep_text(node, kind)
-        return loader.construct_document(node)
+        return loader.construct_document(_kept_as_text(loader, node, kind))
     finally:
         loader.dispose()
 
 
-def _keep_text(node: yaml.Node, kind: Any) -> None:
-    """No deeper than `kind` goes: aliases of aliases can make a few lines a tree without end."""
+def _kept_as_text(loader: yaml.SafeLoader, node: yaml.Node, kind: Any) -> yaml.Node:
+    """A copy, as an alias elsewhere may mean a number. No deeper than `kind` goes: aliases of
+    aliases can make a few lines a tree without end."""
     if isinstance(node, yaml.ScalarNode):
-        if str in _members(kind) and node.tag in _NOT_TEXT:
-            node.tag = _TAG + "str"
-    elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if (of_key := _kind_of(kind, key.value)) is not None:
-                _keep_text(value, of_key)
-    elif isinstance(node, yaml.SequenceNode) and get_origin(kind) is tuple:
-        for item in node.value:
-            _keep_text(item, get_args(kind)[0])
+        text = str in _members(kind) and node.tag in _NOT_TEXT
+        return yaml.ScalarNode(_TAG + "str", node.value, node.start_mark) if text else node
+    if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)
+        pairs = [
+            (key, _kept_as_text(loader, value, of_key))
+            if (of_key := _kind_of(kind, key.value)) is not None
+            else (key, value)
+            for key, value in node.value
+        ]
+        return yaml.MappingNode(node.tag, pairs, node.start_mark)
+    if isinstance(node, yaml.SequenceNode) and get_origin(kind) is tuple:
+        items = [_kept_as_text(loader, item, get_args(kind)[0]) for item in node.value]
+        return yaml.SequenceNode(node.tag, items, node.start_mark)
+    return node
 
 
 def _kind_of(kind: Any, key: Any) -> Any:

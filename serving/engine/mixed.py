@@ -55,27 +55,22 @@ async def mixed_difference(
                 with contextlib.suppress(EngineError, UpstreamRefusal):
                     await client.unload_adapter(name)
     return max(
-        mean_difference(answers.logprobs, solo.logprobs)
-        for answers, (_, solo) in zip(together, models, strict=True)
+        mean_difference(logprobs, solo.logprobs)
+        for logprobs, (_, solo) in zip(together, models, strict=True)
     )
 
 
 async def _together(
     client: EngineClient, names: list[str], ids: list[list[int]], n_greedy: int
-) -> list[Answers]:
-    """Prompt by prompt of all models: several prompts of one may fill a step of the engine, and
-    would then be answered as they were alone."""
+) -> list[list[list[float]]]:
+    """Each model's log-probabilities (P, T-1), asked prompt by prompt of all: an engine may read
+    all prompts of the first one before the next one's arrive, and nothing would be mixed."""
     asked = [(name, prompt) for prompt in ids for name in names]
     answers = await asyncio.gather(
         *(ask(client, name, [prompt], n_greedy) for name, prompt in asked)
     )
-    return [
-        Answers(
-            [answer.logprobs[0] for answer in answers[number :: len(names)]],
-            [answer.greedy[0] for answer in answers[number :: len(names)]],
-        )
-        for number in range(len(names))
-    ]
+    logprobs = [answer.logprobs[0] for answer in answers]
+    return [logprobs[number :: len(names)] for number in range(len(names))]
 
 
 def _write_twin(source: Path, target: Path, factor: float) -> None:

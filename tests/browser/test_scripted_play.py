@@ -203,6 +203,22 @@ def test_every_click_of_a_quick_series_counts(
             pause_ms,
         )
         expect_steps(page, left)
+    # Of two buttons, too: Undo and at once Redo.
+    for pause_ms in range(20, 60, 5):
+        press(page, "Undo")
+        page.get_by_role("button", name="Undo", exact=True).evaluate(
+            """async (button, pause) => {
+              const redo = [...document.querySelectorAll("button")].find(
+                (other) => other.textContent.trim() === "Redo");
+              button.click();
+              await new Promise((next) => setTimeout(next, pause));
+              redo.click();
+              await new Promise((next) => setTimeout(next, pause));
+              redo.click();
+            }""",
+            pause_ms,
+        )
+        expect_steps(page, 2)
 
 
 def test_a_character_speaks_under_its_own_name(

@@ -19,7 +19,10 @@ from serving.engine.mixed import mixed_difference
 from serving.engine.reference import Answers
 from serving.engine.refusals import AdapterRefused, EngineLostError, UpstreamRefusal
 
-SAME = Answers([[-1.0]], [[5]])
+
+def answer(model: str, prompt: list[int]) -> float:
+    """Another for each model and prompt: an answer taken for another's shows."""
+    return -1.0 - len(model) - prompt[1] / 10 - ("twin1" in model) / 3
 
 
 class Engine:
@@ -51,9 +54,19 @@ class Engine:
     async def json(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
         self._fail(f"ask {body['model']}")
         self.asked.append((body["model"], body["prompt"]))
-        scored = [None, {"2": {"logprob": -1.0}}]
-        choice = {"token_ids": [5], "prompt_logprobs": scored}
-        return {"choices": [{"index": n, **choice} for n in range(len(body["prompt"]))]}
+        return {
+            "choices": [
+                {
+                    "index": number,
+                    "token_ids": [5],
+                    "prompt_logprobs": [
+                        None,
+                        {str(prompt[1]): {"logprob": answer(body["model"], prompt)}},
+                    ],
+                }
+                for number, prompt in enumerate(body["prompt"])
+            ]
+        }
 
 
 @pytest.fixture(autouse=True)
@@ -68,13 +81,18 @@ def ask(engine: Engine, tmp_path: Path, prompts: int = 1) -> float:
     adapter.mkdir(exist_ok=True)
     save_file({"x.lora_B.weight": np.ones((2, 2))}, adapter / "adapter_model.safetensors")
     (adapter / "adapter_config.json").write_text("{}")
-    same = Answers(SAME.logprobs * prompts, SAME.greedy * prompts)
-    given: Any = (engine, SimpleNamespace(path=adapter), ("base", same), ("own", same))
-    return asyncio.run(mixed_difference(*given, ids=[[1, 2]] * prompts, twins=2))
+    ids = [[1, 2 + number] for number in range(prompts)]
+    alone = [
+        (model, Answers([[answer(model, prompt)] for prompt in ids], [[5]] * prompts))
+        for model in ("base", "own")
+    ]
+    given: Any = (engine, SimpleNamespace(path=adapter), *alone)
+    return asyncio.run(mixed_difference(*given, ids=ids, twins=2))
 
 
-def test_no_request_has_a_step_of_the_engine_for_itself(tmp_path: Path) -> None:
-    """Eight prompts of one model filled vLLM's 512 tokens: nothing was mixed, all looked well."""
+def test_all_models_are_asked_prompt_by_prompt(tmp_path: Path) -> None:
+    """Where one model's prompts came first, vLLM had read them all before the next one's came:
+    nothing was mixed, and all looked well."""
     engine = Engine()
     assert ask(engine, tmp_path, prompts=3) == 0
     alone, together = engine.asked[:2], engine.asked[2:]

@@ -152,6 +152,15 @@ def test_text_stays_text_whatever_yaml_would_make_of_it(load):
     assert load(SMALL, "continue_from=null").continue_from is None
 
 
+def test_text_stays_text_in_aliases_and_merged_keys_too(load):
+    recipe = load(
+        SMALL + "energy: {currency: &number 512}\ntraining: {block_tokens: *number}\n"
+        "format: {kind: chat, speakers: {<<: {user: No}, assistant: 007}}"
+    )
+    assert (recipe.energy.currency, recipe.training.block_tokens) == ("512", 512)
+    assert recipe.format.speakers == Speakers(user="No", assistant="007")
+
+
 def test_auto_is_a_legal_value(load):
     recipe = load(SMALL + "quantization: auto\ntraining: {block_tokens: auto, batch_blocks: 3}")
     assert recipe.quantization == "auto"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import gradio as gr
 
@@ -60,17 +60,17 @@ class PlayPage:
         # for a model to load does not.
         blocks.unload(self._leave)
         # Every click of a quick series counts. Answers may overtake each other: so those of the
-        # clicks show nothing, and what stands is then asked for by one request at a time.
-        for button, change in {
-            page.undo: Story.undo,
-            page.redo: Story.redo,
-            page.earlier: lambda story: story.choose(-1),
-            page.later: lambda story: story.choose(+1),
-        }.items():
-            clicked = button.click(
-                self._changing(change), [page.saved], None, trigger_mode="multiple", **EVENT
-            )
-            clicked.then(self._show, [page.saved], page.all, trigger_mode="always_last", **EVENT)
+        # clicks show nothing, and what stands is then asked for by one request at a time. (One
+        # event of all four buttons: each event waits for itself only.)
+        clicked = gr.on(
+            [page.undo.click, page.redo.click, page.earlier.click, page.later.click],
+            self._change,
+            [page.saved],
+            None,
+            trigger_mode="multiple",
+            **EVENT,
+        )
+        clicked.then(self._show, [page.saved], page.all, trigger_mode="always_last", **EVENT)
         page.begin.click(self._begin, [page.saved, page.opening], page.all, **EVENT)
 
     async def _arrive(self, saved: object, unsent: str | None, request: gr.Request) -> View:
@@ -124,16 +124,20 @@ class PlayPage:
         view[page.model] = gr.update(choices=choices(seen.models), value=model.id)
         return view
 
-    def _changing(self, change: Callable[[Story], Story]) -> Callable[..., Awaitable[None]]:
-        """A handler for a button that changes the story without asking the server."""
-
-        async def handler(saved: object, request: gr.Request) -> None:
-            session = session_of(request)
-            # If busy, the click was on its way when the answer began: it meant another state.
-            if not self._running.is_busy(session):
-                self._stories.put(session, change(self._stories.get(session, saved)))
-
-        return handler
+    async def _change(self, saved: object, clicked: gr.EventData, request: gr.Request) -> None:
+        """Change the story without asking the server."""
+        page = self._layout
+        changes: dict[object, Callable[[Story], Story]] = {
+            page.undo: Story.undo,
+            page.redo: Story.redo,
+            page.earlier: lambda story: story.choose(-1),
+            page.later: lambda story: story.choose(+1),
+        }
+        session = session_of(request)
+        # If busy, the click was on its way when the answer began: it meant another state.
+        if not self._running.is_busy(session):
+            change = changes[clicked.target]
+            self._stories.put(session, change(self._stories.get(session, saved)))
 
     async def _show(self, saved: object, request: gr.Request) -> View:
         session = session_of(request)
