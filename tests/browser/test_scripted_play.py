@@ -206,6 +206,7 @@ def test_every_click_of_a_quick_series_counts(
     # Of two buttons, too: Undo and at once Redo.
     for pause_ms in range(20, 60, 5):
         press(page, "Undo")
+        expect_steps(page, 1)
         page.get_by_role("button", name="Undo", exact=True).evaluate(
             """async (button, pause) => {
               const redo = [...document.querySelectorAll("button")].find(

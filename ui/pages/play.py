@@ -16,6 +16,14 @@ from ui.running import Running, Stories
 from ui.saved import from_json
 from ui.story import Story
 
+# What the buttons that ask no server do, by their ids.
+_CHANGES: dict[str | None, Callable[[Story], Story]] = {
+    "play-undo": Story.undo,
+    "play-redo": Story.redo,
+    "play-earlier": lambda story: story.choose(-1),
+    "play-later": lambda story: story.choose(+1),
+}
+
 
 class PlayPage:
     """Built inside a `gr.Blocks` context; the story itself lives in the visitor's browser.
@@ -126,17 +134,11 @@ class PlayPage:
 
     async def _change(self, saved: object, clicked: gr.EventData, request: gr.Request) -> None:
         """Change the story without asking the server."""
-        page = self._layout
-        changes: dict[object, Callable[[Story], Story]] = {
-            page.undo: Story.undo,
-            page.redo: Story.redo,
-            page.earlier: lambda story: story.choose(-1),
-            page.later: lambda story: story.choose(+1),
-        }
         session = session_of(request)
         # If busy, the click was on its way when the answer began: it meant another state.
-        if not self._running.is_busy(session):
-            change = changes[clicked.target]
+        # The target is the session's copy of the button, which has its name in common with ours.
+        if clicked.target and not self._running.is_busy(session):
+            change = _CHANGES[clicked.target.elem_id]
             self._stories.put(session, change(self._stories.get(session, saved)))
 
     async def _show(self, saved: object, request: gr.Request) -> View:

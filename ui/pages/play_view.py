@@ -43,9 +43,9 @@ class PlayLayout:
         with gr.Row(elem_classes="foot"):
             self.status = gr.HTML(render.status("idle", text.IDLE, "play-status"), scale=1)
             with gr.Row(visible=False, elem_classes="pager") as self.pager:
-                self.earlier = gr.Button(text.EARLIER, size="sm")
+                self.earlier = gr.Button(text.EARLIER, size="sm", elem_id="play-earlier")
                 self.number = gr.HTML()
-                self.later = gr.Button(text.LATER, size="sm")
+                self.later = gr.Button(text.LATER, size="sm", elem_id="play-later")
         self.notice = gr.HTML()
         gr.HTML(render.other_tab(text.OTHER_TAB))
         self.said = gr.HTML(render.announcement(""))
@@ -69,8 +69,8 @@ class PlayLayout:
         with gr.Row(elem_classes="actions"):
             self.go_on = gr.Button(text.CONTINUE, min_width=90)
             self.retry = gr.Button(text.RETRY, min_width=90)
-            self.undo = gr.Button(text.UNDO, min_width=90)
-            self.redo = gr.Button(text.REDO, min_width=90)
+            self.undo = gr.Button(text.UNDO, min_width=90, elem_id="play-undo")
+            self.redo = gr.Button(text.REDO, min_width=90, elem_id="play-redo")
             self.stop = gr.Button(text.STOP, min_width=90, elem_id="play-stop", interactive=False)
         with gr.Accordion(text.NEW_STORY, open=False) as self.new_story:
             self.opening = gr.Textbox(label=text.OPENING_LABEL, lines=3, info=text.OPENING_HINT)
