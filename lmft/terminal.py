@@ -13,9 +13,13 @@ from lmft.errors import LmftError, NotFoundError
 from lmft.server import Server, find_server, free_port, require_vllm, running_server
 from lmft.store.chosen import chosen
 
-_HELP = (
+_STORY_HELP = (
     'Type what you do: "open the door". In quotes it is said aloud. A line that begins with ! is '
     "story as it stands. Enter alone: go on. /retry /undo /quit"
+)
+_CHAT_HELP = (
+    "Say something to {assistant}; you are {user}. Enter alone: {assistant} goes on. "
+    "/retry /undo /quit"
 )
 
 
@@ -31,7 +35,7 @@ def play_in_terminal(name: str, url: str | None, console: Console) -> None:
                 "`lmft models list` there shows what it does.",
             )
         model = entry["id"]
-        console.print(f"[bold]{model}[/]\n[dim]{_HELP}[/]\n", highlight=False)
+        console.print(Text(model, style="bold"))
         Game(server, model, entry["lmft"], console).run()
 
 
@@ -67,6 +71,10 @@ class Game:
         self._server, self._model, self._console = server, model, console
         self._turns: list[dict[str, str]] = []
         self._speakers = facts["speakers"]
+        self._help = Text(
+            _CHAT_HELP.format(**self._speakers) if self._speakers else _STORY_HELP, style="dim"
+        )
+        console.print(self._help, "")
         self._n_opening = 1 if facts["opening"] else 0
         if opening := facts["opening"]:
             self._turns.append({"by": "narrator", "text": opening})
@@ -88,7 +96,7 @@ class Game:
 
     def _obey(self, line: str) -> None:
         if line == "/help":
-            self._console.print(_HELP)
+            self._console.print(self._help)
         elif line == "/undo":
             self._turns = self._before_last_exchange()
             self._console.print(Text(self._turns[-1]["text"] if self._turns else "(the beginning)"))
@@ -101,7 +109,7 @@ class Game:
             self._tell(self._turns)
 
     def _player_turn(self, line: str) -> dict[str, str]:
-        if line.startswith("!"):
+        if line.startswith("!") and not self._speakers:
             return {"by": "player", "mode": "story", "text": line[1:].strip()}
         return {"by": "player", "mode": "say" if line.startswith('"') else "do", "text": line}
 

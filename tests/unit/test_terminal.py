@@ -52,6 +52,20 @@ def test_undo_leaves_an_opening(monkeypatch):
     assert said.count("A door.") == 3
 
 
+def test_a_character_is_spoken_to_and_hears_what_was_typed(monkeypatch):
+    facts = {"speakers": SPEAKERS, "opening": None}
+    played, said = game(telling, facts, ["!!", "/help"], monkeypatch)
+    assert said.count("Say something to Hesper; you are You.") == 2
+    assert "open the door" not in said
+    assert played._turns[0]["text"] == "!!"
+
+
+def test_a_line_of_the_story_is_no_deed(monkeypatch):
+    played, said = game(telling, {"speakers": None, "opening": None}, ["!It rains."], monkeypatch)
+    assert "Type what you do" in said
+    assert played._turns[0] == {"by": "player", "mode": "story", "text": "It rains."}
+
+
 def test_a_server_that_leaves_costs_one_turn_and_no_game(monkeypatch):
     answers = iter([telling, None, telling])
 
